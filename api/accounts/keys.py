@@ -17,13 +17,13 @@ from api.wire.answers_schema.accounts import Key, MadeKey
 from api.wire.answers_schema.common import Page
 from api.wire.declaration import declared
 from api.wire.outgoing import time_of
-from api.wire.problems import Problem, not_found
+from api.wire.problems import Problem, not_found, unauthorized
 from api.wire.schema import NewKey
 from api.wire.shapes import shape_of
 from celery_app.clock import now_us
 from db.clearing_data.clients import accounts
 from db.clearing_data.clients import keys as key_store
-from db.clearing_data.clients.keys import ADMIN, ApiKey
+from db.clearing_data.clients.keys import ADMIN, ApiKey, Identity
 from db.connect import Database
 
 # Largest number of valid keys of a client.
@@ -49,11 +49,12 @@ def routes(*, keys: Keys, clearing_data: Database, new_per_hour: int) -> Bluepri
         refuses=[409],
     )
     def make(client_id: str) -> Response:
-        keys.allowed(client_id)
+        identity = keys.allowed(client_id)
         asked = shape_of(read_json(), NewKey)
         with writing(clearing_data) as tx:
             _require_account(tx, client_id)
             key_store.lock_keys(tx, client_id)
+            _require_still_valid(tx, identity)
             _require_few_new_keys(tx, client_id, most=new_per_hour)
             key_store.delete_revoked(tx, client_id, keep=new_per_hour)
             if key_store.count_valid_keys(tx, client_id) >= MOST_VALID_KEYS:
@@ -84,8 +85,10 @@ def routes(*, keys: Keys, clearing_data: Database, new_per_hour: int) -> Bluepri
     @blueprint.delete("/accounts/<client_id>/keys/<order_id:key_id>")
     @declared("client_write", "Revoke a key for good", gives={200: Key})
     def revoke(client_id: str, key_id: int) -> Response:
-        keys.allowed(client_id)
+        identity = keys.allowed(client_id)
         with writing(clearing_data) as tx:
+            key_store.lock_keys(tx, client_id)
+            _require_still_valid(tx, identity)
             revoked = key_store.revoke_key(tx, client_id, key_id, now_us=now_us())
         if revoked is None:
             raise not_found("key")
@@ -111,6 +114,15 @@ def _require_few_new_keys(tx: Connection, client_id: str, *, most: int) -> None:
     made, first_us = key_store.made_since(tx, client_id, asked_us - _HOUR_US)
     if made >= most:
         raise TooManyNewKeys(most, first_us + _HOUR_US - asked_us)
+
+
+def _require_still_valid(tx: Connection, identity: Identity) -> None:
+    """Raise Problem (401) if the key of the request is revoked; the api may have looked it up a moment before.
+
+    Else a revoked key could leave another one behind, or revoke the key that replaced it. The caller locks the keys.
+    """
+    if key_store.revoked_of(tx, [identity.key_id]):
+        raise unauthorized()
 
 
 def _require_account(tx: Connection, client_id: str) -> None:

@@ -85,7 +85,7 @@ def _require_a_place(found: Competition, teams: list[Team], team: str, *, is_use
     """Raise Problem (409) if the team may not join."""
     if is_used:
         raise Problem(409, "invite_used", "another team has used this invitation; ask the organiser for a new one")
-    if any(look_alike(team, one.team) for one in teams if not one.is_house):
+    if any(look_alike(team, one.team) for one in teams):  # house bots, too
         raise Problem(409, "team_exists", "another team has this name, or one that looks like it; choose another one")
     if found.state != "registration":
         raise Problem(409, "registration_closed", "the competition has begun, so teams can no longer join")

@@ -1,4 +1,4 @@
-"""Routes that the organiser reads: the shipped cases, and the activity of teams and house bots."""
+"""Routes about teams for the organiser: their activity and their keys; and the shipped cases."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Any
 from flask import Blueprint, Response
 
 from api.competitions.reads import existing, gains_now
-from api.request.databases import reading
+from api.request.databases import reading, writing
 from api.wire.answers import answer
 from api.wire.answers_schema.common import Rows
-from api.wire.answers_schema.competitions import ShippedCase, TeamState
+from api.wire.answers_schema.competitions import ReplacedKey, ShippedCase, TeamState
 from api.wire.declaration import declared
 from api.wire.money import dollars
 from api.wire.outgoing import dollars_or_none, time_or_none
+from api.wire.problems import not_found
 from celery_app.clock import now_us
+from db.clearing_data.clients import keys as key_store
 from db.clearing_data.competition import competitions
 from db.clearing_data.competition import rounds as competition_rounds
 from db.connect import Database
@@ -66,5 +68,24 @@ def routes(*, clearing_data: Database) -> Blueprint:
             for team in entered
         ]
         return answer({"data": data})
+
+    @blueprint.post("/competitions/<competition_id>/teams/<client_id>/key")
+    @declared(
+        "admin",
+        "Replace all keys of a team by a new one; only this response shows it",
+        gives={201: ReplacedKey},
+    )
+    def replace_key(competition_id: str, client_id: str) -> Response:
+        with writing(clearing_data) as tx:
+            found = existing(tx, competition_id)
+            teams = [team.client_id for team in competitions.teams(tx, found.number) if not team.is_house]
+            if client_id not in teams:
+                raise not_found("team of this competition")
+            # In one transaction, so that the team is never without a key, and no old key makes another one meanwhile.
+            key_store.lock_keys(tx, client_id)
+            replaced_us = now_us()
+            key_store.revoke_all(tx, client_id, now_us=replaced_us)
+            api_key = key_store.make_key(tx, client_id, role="client", now_us=replaced_us, name="replaced")
+        return answer({"client_id": client_id, "api_key": api_key}, 201, {"Cache-Control": "no-store"})
 
     return blueprint

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any, NamedTuple
 
 from api.competitions.certainty import certainty
-from api.competitions.report_parts import money, table
+from api.competitions.report_parts import money, signed, table
 from api.wire.outgoing import time_of
 from db.clearing_data.competition.competitions import Competition, Team
 from db.clearing_data.competition.rounds import RoundSecurity, Sample
@@ -27,11 +27,13 @@ p { max-width: 78ch; } .lead { font-size: 18px; margin: 4px 0 20px; } .quiet, ca
 .tile b { display: block; font-size: 19px; overflow-wrap: anywhere; } .tile strong { font-size: 26px; color: #1d5fc2; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px; width: 100%; }
-th, td { padding: 5px 9px; text-align: right; border-bottom: 1px solid #e2e6ea; } th:nth-child(2), td:nth-child(2) { text-align: left; }
+th, td { padding: 5px 9px; text-align: right; border-bottom: 1px solid #e2e6ea; } th:nth-child(2), td:nth-child(2) { text-align: left; min-width: 9em; overflow-wrap: anywhere; }
+td:not(:nth-child(2)) { white-space: nowrap; }
 thead th { border-bottom: 1.5px solid #1d232b; } .text, .text th, .text td { text-align: left; }
 .minus { color: #a3271f; } svg { width: 100%; height: auto; } code { overflow-wrap: anywhere; font-size: 13px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 18px; } dt { color: #59626d; } dd { margin: 0; overflow-wrap: anywhere; }
 .legend svg { width: 20px; height: 8px; } .legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; }
+@media (max-width: 640px) { main { padding: 20px 14px 48px; } h1 { font-size: 24px; } h1, .lead { overflow-wrap: anywhere; } dl { grid-template-columns: minmax(0, 1fr); } dd { margin-bottom: 8px; } svg { overflow: visible; } svg text { font-size: 24px; } }
 @media print { main { padding: 0; max-width: none; } h2 { break-after: avoid; } tr, svg, .tile { break-inside: avoid; } }
 """
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -101,7 +103,7 @@ def _when(found: Competition) -> str:
 
 def _tile(row: Mapping[str, Any]) -> str:
     kind = "tile first" if row["rank"] == 1 else "tile"
-    points = f"{row['points']:,} points"
+    points = f"{signed(row['points'])} points"
     return (
         f'<div class="{kind}">Rank {row["rank"]}<b>{escape(row["team"])}</b><strong>{points}</strong>'
         f"<br>gain {money(row['gain'])}</div>"
@@ -109,15 +111,17 @@ def _tile(row: Mapping[str, Any]) -> str:
 
 
 def _standings(facts: Facts) -> str:
+    if not facts.standings:
+        return '<p class="quiet">No team joined.</p>'
     rounds = sorted({one["round"] for row in facts.standings for one in row["rounds"]})
     head = ["#", "Team", "Points", "Gain", *(f"Round {number}" for number in rounds)]
     rows = [
         [
             str(row["rank"]),
             escape(row["team"]),
-            f"{row['points']:,}",
+            signed(row["points"]),
             money(row["gain"]),
-            *(f"{one['points']:,} ({money(one['gain'])})" for one in row["rounds"]),
+            *(f"{signed(one['points'])} ({money(one['gain'])})" for one in row["rounds"]),
         ]
         for row in facts.standings
     ]
@@ -166,7 +170,7 @@ def _curves(facts: Facts, samples: Sequence[Sample]) -> str:
         for colour, row in zip(_COLOURS, best, strict=False)
     ]
     marks = [
-        f'<text x="{_MARGIN - 6}" y="{y(value) + 4:.1f}" text-anchor="end" font-size="12" fill="#59626d">{value:,.0f}</text>'
+        f'<text x="{_MARGIN - 6}" y="{y(value) + 4:.1f}" text-anchor="end" font-size="12" fill="#59626d">{signed(round(value))}</text>'
         f'<line x1="{_MARGIN}" x2="{_WIDTH}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#d6dbe1"/>'
         for value in sorted({low, 0.0, high})
     ]
@@ -180,7 +184,7 @@ def _curves(facts: Facts, samples: Sequence[Sample]) -> str:
 
 
 def _rules(found: Competition, case: Case) -> str:
-    house = ", ".join(f"{one.count} {escape(one.strategy)}" for one in case.house) or "none"
+    house = ", ".join(f"{one.count} &times; {escape(one.strategy)}" for one in case.house) or "none"
     shares = ", ".join(f"{quantity:,} {escape(name)}" for name, quantity in case.shares.items())
     facts = [
         ("Endowment of each round", f"{case.cash_cents / 100:,.2f} dollars in cash{' and ' if shares else ''}{shares}"),

@@ -11,6 +11,11 @@ def money(amount: Any) -> str:
     return f'<span class="minus">&minus;{-amount:,}</span>' if amount < 0 else f"{amount:,}"
 
 
+def signed(number: Any) -> str:
+    """Format a number with a minus as wide as its digits."""
+    return f"{number:,}".replace("-", "&minus;")
+
+
 def table(head: Iterable[str], rows: Iterable[Iterable[str]], *, kind: str = "") -> str:
     """Return a table that scrolls on narrow screens; the cells are HTML."""
     cells = "".join(f'<th scope="col">{name}</th>' for name in head)

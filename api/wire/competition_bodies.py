@@ -60,7 +60,9 @@ def _fraction(share: object) -> float:
 def _team(name: object) -> str:
     if isinstance(name, str) and is_team_name(name):
         return name
-    raise PydanticCustomError("team", "must be 1 to {most} printable characters", {"most": MAX_TEAM})
+    raise PydanticCustomError(
+        "team", "must be 1 to {most} printable characters, with at most 3 accents on each", {"most": MAX_TEAM}
+    )
 
 
 def _plain(options: object) -> dict[str, Any]:

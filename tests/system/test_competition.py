@@ -22,6 +22,7 @@ from bots.client import Client
 from db.connect import Database
 from tests.support.browser import Visit, running_browser, violations
 from tests.support.databases import renew_clearing_data, renew_market_data
+from tests.support.every_read import every_read
 from tests.support.exchange import Exchange, running_exchange
 from tests.support.organiser import Organiser, denial, join, limit, phases
 
@@ -89,7 +90,7 @@ def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange, browser: B
 
     assert hashlib.sha256(finished["seed"].encode()).hexdigest() == finished["seed_sha256"]
     _check_standings(organiser, joined)
-    _watch_replay(organiser, Visit(browser, exchange.url), joined["Fast"]["api_key"], tmp_path)
+    _watch_replay(organiser, Visit(browser, exchange.url), joined, tmp_path)
     news = [item for item in fast.news() if item.headline == "ACME wins an order"]
     assert [item.security_id for item in news] == ["ACME.2", "ACME.2", "ACME", "ACME"]
     _recount(organiser, tmp_path)
@@ -103,7 +104,7 @@ def _check_privacy(exchange: Exchange, joined: Iterable[dict[str, str]]) -> None
     assert shown.isdisjoint(one["client_id"] for one in joined)
 
 
-def _watch_replay(organiser: Organiser, visit: Visit, key: str, folder: Path) -> None:
+def _watch_replay(organiser: Organiser, visit: Visit, joined: dict[str, dict[str, str]], folder: Path) -> None:
     """Look at the first round again: the book at a moment, the trades until then, and the team's own fills."""
     place = organiser.exchange.url + organiser.path
     rounds = requests.get(f"{place}/replays", timeout=20).json()["data"]
@@ -122,10 +123,9 @@ def _watch_replay(organiser: Organiser, visit: Visit, key: str, folder: Path) ->
     expect(page.locator("#tape-rows tr").first).to_contain_text(f"{rows['trades'][-1][1]:.2f}")
     for side in ("bid", "ask"):
         expect(page.locator(f"#quote-{side}")).to_have_text(_best(rows["book"], side, page))
-    page.fill("#key", key)
-    page.click("#key-form button")
-    expect(page.locator("#candles-chart")).to_have_attribute("aria-label", re.compile("[1-9] marks? of own fills"))
-    expect(page.locator("#tape-rows tr.own").first).to_be_visible()
+    expect(page.locator("#candles-chart")).to_have_attribute("aria-label", re.compile("and 0 marks of own fills"))
+    expect(page.locator("#replay-own")).not_to_be_visible()
+    _follow_own_fills(visit, joined, before_the_end)
     assert violations(page) == []
     page.screenshot(path=folder / "replay.png")
     page.set_viewport_size({"width": 390, "height": 844})
@@ -137,6 +137,31 @@ def _watch_replay(organiser: Organiser, visit: Visit, key: str, folder: Path) ->
     expect(page.locator("#tape-rows tr").first).to_be_visible()
     visit.check()
     page.context.close()
+
+
+def _follow_own_fills(visit: Visit, joined: dict[str, dict[str, str]], end_ms: int) -> None:
+    """With its key, each team sees its own fills and no others; a fill leads to its moment."""
+    page = visit.page
+    for team in ("Asleep", "Slow", "Fast"):
+        visit.trade_as(joined[team]["api_key"])
+        own = [fill.trade_id for fill in Client(visit.url, joined[team]["api_key"]).fills("ACME")][::-1]
+        assert bool(own) is (team != "Asleep")
+        expect(page.locator("#replay-fills li")).to_have_count(len(own))
+        for place, trade_id in enumerate(own):
+            fill = page.locator("#replay-fills button").nth(place)
+            expect(fill).to_have_attribute("title", re.compile(re.escape(f"trade {trade_id},")))
+            fill.click()
+            expect(fill).to_have_attribute("aria-current", "true")
+            expect(page.locator(f"#tape-rows tr.own[title^='trade {trade_id},']")).to_be_visible()
+        if own:
+            expect(page.locator("#candles-chart")).to_have_attribute("aria-label", re.compile("[1-9] marks? of own"))
+        else:
+            expect(page.locator("#replay-sum")).to_have_text("You have no fills in this security and round.")
+            expect(page.locator("#tape-rows tr.own")).to_have_count(0)
+        if team != "Fast":
+            page.click("#key-forget")
+            expect(page.locator("#replay-own")).not_to_be_visible()
+            _move_to(page, end_ms)
 
 
 def _move_to(page: Page, time_ms: int) -> None:
@@ -228,6 +253,7 @@ def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, br
         "house": [{"strategy": "zero_intelligence", "count": 3, "options": {"every_s": 0.2}}],
         "final": "last",
     }
+    desk.page.on("dialog", lambda dialog: dialog.accept())
     link = _create(desk, exchange.keys["admin"], case)
     wall.page.goto(exchange.url + (desk.page.locator("#projector").get_attribute("href") or ""))
     expect(wall.page.locator("#state")).to_have_text("Teams are joining")
@@ -255,9 +281,9 @@ def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, br
     desk.page.set_viewport_size(WALL["viewport"])
     desk.page.click("#resume")
     expect(wall.page.locator("#state")).to_have_text("Trading")
-    _control(desk, exchange, key)
+    new_key = _control(desk, exchange, key)
+    _read_everything(desk, exchange, new_key)
     expect(wall.page.locator("#news")).to_contain_text("The bell <i>rings</i>")
-    desk.page.on("dialog", lambda dialog: dialog.accept())
     desk.page.click("#stop")
     expect(wall.page.locator("#state")).to_have_text("Stopped")
     report = exchange.url + (desk.page.locator("#report").get_attribute("href") or "")
@@ -282,7 +308,9 @@ def _create(desk: Visit, key: str, case: dict[str, Any]) -> str:
     page.goto(f"{desk.url}/console")
     page.fill("#key", key)
     page.click("#key-form button")
-    expect(page.locator("#case")).not_to_be_empty()
+    expect(page.locator("#competitions li, #none:not(.hidden)").first).to_be_visible()
+    if not page.locator("#case").is_visible():  # there are competitions already
+        page.click("#new summary")
     page.fill("#case", json.dumps(case | {"scoring": "luck"}))
     page.click("#create")
     expect(page.locator("#case-faults")).to_contain_text("/scoring")
@@ -297,8 +325,11 @@ def _create(desk: Visit, key: str, case: dict[str, Any]) -> str:
     return page.input_value("#links").splitlines()[0]
 
 
-def _control(desk: Visit, exchange: Exchange, key: str) -> None:
-    """Control the round from the console: extend it, stop a client and let it trade again, replace a key, send news."""
+def _control(desk: Visit, exchange: Exchange, key: str) -> str:
+    """Control the round from the console: extend it, stop a client and let it trade again, replace a key, send news.
+
+    Return the new key.
+    """
     page = desk.page
     (competition_id,) = re.findall("#(.+)", page.url)
 
@@ -311,16 +342,18 @@ def _control(desk: Visit, exchange: Exchange, key: str) -> None:
     row = page.locator("#teams tr", has_text="<i>Bold</i> Birds")
     row.get_by_role("button", name="Stop").click()
     expect(row.locator("td").nth(8)).to_have_text("stopped")
+    expect(page.locator("#notice")).to_contain_text("<i>Bold</i> Birds is stopped")
     (team,) = found("/standings")["data"]
     client = Client(exchange.url, key)
     assert denial(client, limit("WEB", "buy", "1.00", 1)) == "client_stopped"
     expect(row.locator("td").nth(6)).to_have_text(re.compile("[1-9]"))  # the refusal, and the sign of life
-    expect(row.locator("td").nth(7)).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
+    expect(row.locator("td").nth(7)).to_have_text(re.compile(r"^(< 1|\d+) s ago$"))
     row.get_by_role("button", name="Allow trading").click()
     expect(row.locator("td").nth(8)).to_have_text("open")
     row.get_by_role("button", name="New key").click()
-    expect(page.locator("#new-key")).to_contain_text("The new key of <i>Bold</i> Birds")
-    new = page.locator("#new-key").inner_text().split()[-1]
+    expect(page.locator("#key-title")).to_have_text("The new key of <i>Bold</i> Birds")
+    new = page.input_value("#new-key")
+    page.get_by_role("button", name="Done").click()
 
     def whoami(one: str) -> requests.Response:
         headers = {"Authorization": f"Bearer {one}"}
@@ -332,6 +365,29 @@ def _control(desk: Visit, exchange: Exchange, key: str) -> None:
     page.locator("#news-security").select_option("WEB")
     page.click("#news-form button")
     expect(page.locator("#headline")).to_have_value("")
+    return new
+
+
+def _read_everything(desk: Visit, exchange: Exchange, key: str) -> None:
+    """Ask all that can be asked, with the key of a team: nothing says what another account does in the round."""
+    (competition_id,) = re.findall("#(.+)", desk.page.url)
+    admin = {"Authorization": f"Bearer {exchange.keys['admin']}"}
+
+    def fills() -> list[dict[str, Any]]:
+        asked = f"{exchange.url}/fills?security_id=WEB&limit=1"
+        found: list[dict[str, Any]] = requests.get(asked, headers=admin, timeout=20).json()["data"]
+        return found
+
+    exchange.wait_until(lambda: bool(fills()), "the house bots trade with each other")
+    (fill,) = fills()
+    values = {"client_id": fill["client_id"], "order_id": fill["order_id"], "security_id": "WEB", "kind": "orders"}
+    values["competition_id"] = competition_id
+    refused = 0
+    for query in ("", f"?client_id={fill['client_id']}"):
+        for route, answer in every_read(exchange.url, key, values, query=query):
+            refused += not answer.ok
+            assert not answer.ok or fill["client_id"] not in answer.text, (route, query)
+    assert refused > 20
 
 
 def _join(phone: Visit, link: str, tmp_path: Path) -> str:

@@ -103,6 +103,13 @@ class TeamState(Answer):
     last_order_at: Time | None
 
 
+class ReplacedKey(Answer):
+    """A team's account and its new key, which only this response shows."""
+
+    client_id: str
+    api_key: str
+
+
 class ShippedCase(Answer):
     """A case that comes with the exchange, as `POST /competitions` takes it."""
 

@@ -115,6 +115,12 @@ def revoke_key(tx: Connection, client_id: str, key_id: int, *, now_us: int) -> A
     return ApiKey(*row) if row else None
 
 
+def revoke_all(tx: Connection, client_id: str, *, now_us: int) -> None:
+    """Revoke all keys of a client for good."""
+    query = text("UPDATE api_keys SET revoked_us = :now_us WHERE client_id = :client_id AND revoked_us IS NULL")
+    tx.execute(query, {"client_id": client_id, "now_us": now_us})
+
+
 def revoked_of(tx: Connection, key_ids: Collection[int]) -> set[int]:
     """Return the keys among these that are no longer valid; revoked keys may be deleted already."""
     query = text("SELECT key_id FROM api_keys WHERE key_id = ANY(:key_ids) AND revoked_us IS NULL")

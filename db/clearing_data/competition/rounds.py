@@ -161,22 +161,21 @@ class AccountWorth(NamedTuple):
     shares: dict[str, int]
 
 
+# One statement, so that cash and shares are those of the same moment: a trade between two would look like a gain.
+_WORTH = """
+    SELECT client_id, balance_cents, security_id, holdings.shares - holdings.borrowed
+    FROM accounts LEFT JOIN holdings USING (client_id)
+    WHERE client_id IN (SELECT client_id FROM competition_teams WHERE competition = %s)
+"""
+
+
 def worth(tx: Connection, number: int) -> dict[str, AccountWorth]:
     """Return the cash of each account of a competition, and its shares less those that it has borrowed."""
-    found = {
-        row[0]: AccountWorth(row[1], {})
-        for row in tx.exec_driver_sql(
-            "SELECT client_id, balance_cents FROM accounts WHERE client_id IN "
-            "(SELECT client_id FROM competition_teams WHERE competition = %s)",
-            (number,),
-        )
-    }
-    for client_id, security_id, shares in tx.exec_driver_sql(
-        "SELECT client_id, security_id, shares - borrowed FROM holdings WHERE shares <> borrowed AND client_id IN "
-        "(SELECT client_id FROM competition_teams WHERE competition = %s)",
-        (number,),
-    ):
-        found[client_id].shares[security_id] = shares
+    found: dict[str, AccountWorth] = {}
+    for client_id, cash_cents, security_id, shares in tx.exec_driver_sql(_WORTH, (number,)):
+        account = found.setdefault(client_id, AccountWorth(cash_cents, {}))
+        if shares:
+            account.shares[security_id] = shares
     return found
 
 

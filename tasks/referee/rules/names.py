@@ -18,6 +18,9 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
+# Characters that others can have above and below them; more of them reach into the rows of other teams.
+_MOST_MARKS = 3
+
 # Cyrillic, Greek and other characters that look like a Latin letter or a mark.
 # source  Unicode Technical Standard 39, confusables.txt; the letters of living alphabets
 _LOOKS_LIKE = {
@@ -32,8 +35,18 @@ _TO_LATIN = {ord(one): latin for latin, others in _LOOKS_LIKE.items() for one in
 
 def is_team_name(name: str) -> bool:
     """Return whether a name consists of 1 to 40 printable characters, of which people see at least one."""
-    seen = _INVISIBLE.sub("", name)
-    return 1 <= len(name) <= MAX_TEAM and name.isprintable() and bool(seen) and not seen.isspace()
+    seen = _INVISIBLE.sub("", name).lstrip()
+    return 1 <= len(name) <= MAX_TEAM and name.isprintable() and bool(seen) and _has_few_marks(seen)
+
+
+def _has_few_marks(seen: str) -> bool:
+    """Return whether no character has a pile of marks, and the first one is none, as it would be on other text."""
+    marks = _MOST_MARKS
+    for one in unicodedata.normalize("NFC", seen):
+        marks = marks + 1 if unicodedata.category(one) in ("Mn", "Me") else 0
+        if marks > _MOST_MARKS:
+            return False
+    return True
 
 
 def folded(name: str) -> str:

@@ -1,13 +1,18 @@
-"""What the report says the rounds prove."""
+"""The report: what it says the rounds prove, and its texts."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from api.competitions.certainty import certainty
+from api.competitions.report_page import Facts, page
 from bots.league.scoring.statistics import compare
+from db.clearing_data.competition.competitions import Competition
+from tasks.referee.rules.case import House
+from tests.tasks.referee.rules.cases import case
 
 
 def standings(*points: list[float]) -> list[dict[str, Any]]:
@@ -51,3 +56,29 @@ def test_five_rounds_compare_every_pair() -> None:
 def test_nothing_is_said_of_nothing() -> None:
     for rows in ([], standings([], [])):
         assert "".join(certainty(rows)) == '<p class="quiet">No round was scored.</p>'
+
+
+def facts(*rows: dict[str, Any]) -> Facts:
+    """Return the facts of a competition that was stopped, with these standings."""
+    found = Competition(
+        1, "c1", "<i>Grand</i> Final", "stopped", "over", 1, None, None, None, None, 1, "cafe",
+        case(house=[House(strategy="market_maker", count=2)]),
+    )  # fmt: skip
+    return Facts(found, [], rows, [], [], {})
+
+
+def test_a_report_without_teams_says_so() -> None:
+    report = page(facts())
+    assert "No team joined." in report
+    assert "0 teams, 0 of " in report
+    assert "&lt;i&gt;Grand&lt;/i&gt; Final" in report
+    assert "<i>" not in report
+
+
+def test_losses_have_a_minus_and_house_bots_are_counted() -> None:
+    score = {"rank": 1, "team": "<script>", "client_id": "c1.1", "points": Decimal("-1234.50"), "gain": Decimal(-7)}
+    report = page(facts(score | {"rounds": [{"round": 1, "gain": Decimal(-7), "points": Decimal("-1234.50")}]}))
+    assert report.count("&minus;1,234.50") >= 3
+    assert "-1,234.50" not in report
+    assert "2 &times; market_maker" in report
+    assert "<script" not in report

@@ -38,6 +38,14 @@ API = (
         "FROM api_keys LEFT JOIN accounts USING (client_id) WHERE key_hash = :hash",
     ),
     single(
+        "revoked_key_makes_keys",
+        "A key that is revoked creates and revokes no keys while the api remembers it.",
+        "tests/api/competitions/test_team_keys.py::test_a_revoked_key_leaves_nothing_behind",
+        "api/accounts/keys.py",
+        "    if key_store.revoked_of(tx, [identity.key_id]):\n",
+        "    if not identity.key_id:\n",
+    ),
+    single(
         "anothers_reports_readable",
         "A client reads its own reports only.",
         "tests/api/test_whose_reports.py::test_23_anothers_report_by_the_id_of_its_order",

@@ -15,6 +15,8 @@ const MOST_CLOSED = 100;
 // Fills of the chosen security: enough to calculate the cost of its shares; newer ones are fetched as they come.
 const MOST_FILLS = 1_000;
 const NEW_FILLS = 50;
+// Fills of a round in a replay, which do not change.
+const MOST_REPLAYED = 20_000;
 
 export const account = new Signal(null);
 export const openOrders = new Signal(null);
@@ -85,6 +87,7 @@ async function loadFills() {
   // Until the listing is there, the page may show no security or a wrong one; a replay shows one that is not listed.
   const isListed = listingOf(securityId) !== null || document.body.dataset.replay;
   if (securityId === null || !isListed) return () => {};
+  if (document.body.dataset.replay) return loadReplayed(securityId);
   const page = async (limit) => (await get(path`/fills?security_id=${securityId}` + `&limit=${limit}`)).data;
   const known = fills.value?.securityId === securityId ? fills.value.rows : [];
   let found = await page(known.length > 0 ? NEW_FILLS : MOST_FILLS);
@@ -95,6 +98,20 @@ async function loadFills() {
     known.length = 0;
   }
   const rows = [...fresh, ...known].slice(0, MOST_FILLS);
+  return () => {
+    if (securityId === security.value) fills.value = { securityId, rows };
+  };
+}
+
+async function loadReplayed(securityId) {
+  const rows = [];
+  let cursor = null;
+  do {
+    const after = cursor === null ? "" : `&cursor=${cursor}`;
+    const page = await get(path`/fills?security_id=${securityId}` + `&limit=${MOST_FILLS}${after}`);
+    rows.push(...page.data);
+    cursor = page.next_cursor;
+  } while (cursor !== null && rows.length < MOST_REPLAYED);
   return () => {
     if (securityId === security.value) fills.value = { securityId, rows };
   };

@@ -22,10 +22,24 @@ const AWAY_MS = 2_000;
 const AWAY = { status: 503, code: "away", detail: "the exchange cannot be reached" };
 const NO_PROBLEM = { code: "unreadable", detail: "the exchange gave an answer that cannot be read" };
 
+// How far the exchange's clock is ahead of this computer's [ms]. The field `Date` has whole seconds, so it gives bounds.
+let aheadMs = 0;
+
+export function exchangeMs() {
+  return Date.now() + aheadMs;
+}
+
+function compareClocks(date, askedMs) {
+  const stampedMs = Date.parse(date);
+  if (Number.isNaN(stampedMs)) return;
+  aheadMs = Math.min(Math.max(aheadMs, stampedMs - Date.now()), stampedMs + 1_000 - askedMs);
+}
+
 async function ask(method, path, body, withKey = key.value) {
   const headers = {};
   if (withKey) headers.Authorization = `Bearer ${withKey}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  const askedMs = Date.now();
   let answer;
   try {
     answer = await fetch(path, {
@@ -35,6 +49,7 @@ async function ask(method, path, body, withKey = key.value) {
       signal: AbortSignal.timeout(10_000),
     });
     reachable.value = true;
+    compareClocks(answer.headers.get("Date"), askedMs);
   } catch {
     reachable.value = false;
     throw new Problem(AWAY);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import get_args
 
 import pytest
@@ -83,3 +85,38 @@ def test_what_closed_accounts_received_of_an_endowment(clearing_data: Database, 
             "c1.2": AccountWorth(7_00, {"MSFT": 3}),
             "c1.3": AccountWorth(0, {}),
         }
+
+
+def test_cash_and_shares_are_those_of_the_same_moment(clearing_data: Database, trading: Competition) -> None:
+    """A team sells a share for a dollar and buys it back, again and again; its worth never changes."""
+    entered = Team("c1.1", 1, "Birds", False, None, {}, 0)
+    with clearing_data.transaction() as tx:
+        accounts.open_account(tx, "c1.1", now_us=0)
+        competitions.add_team(tx, trading.number, entered, folded="birds")
+        tx.exec_driver_sql("UPDATE accounts SET balance_cents = 1000 WHERE client_id = 'c1.1'")
+        tx.exec_driver_sql("INSERT INTO holdings (client_id, security_id, shares) VALUES ('c1.1', 'MSFT', 10)")
+    ended = threading.Event()
+
+    def trade() -> None:
+        shares = 1
+        while not ended.is_set():
+            with clearing_data.transaction() as tx:
+                tx.exec_driver_sql(
+                    "UPDATE accounts SET balance_cents = balance_cents + %s WHERE client_id = 'c1.1'", (-100 * shares,)
+                )
+                tx.exec_driver_sql("UPDATE holdings SET shares = shares + %s WHERE client_id = 'c1.1'", (shares,))
+            shares = -shares
+
+    trader = threading.Thread(target=trade)
+    trader.start()
+    seen: list[AccountWorth] = []
+    deadline_s = time.monotonic() + 60
+    try:
+        while len(seen) < 500 or len({one.cash_cents for one in seen}) < 2:
+            assert time.monotonic() < deadline_s, "the team does not trade"
+            with clearing_data.transaction() as tx:
+                seen.append(rounds.worth(tx, trading.number)["c1.1"])
+    finally:
+        ended.set()
+        trader.join()
+    assert {cash_cents + 100 * shares["MSFT"] for cash_cents, shares in seen} == {2_000}

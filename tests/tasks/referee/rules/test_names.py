@@ -10,14 +10,21 @@ from api.wire.schema import CLIENT_ID_PATTERN
 from tasks.referee.rules.names import client_id_of, folded, id_in_round, is_team_name, look_alike
 
 
-@pytest.mark.parametrize("name", ["A", "Blue Birds", "Füchse 🦊", "東京", "<b>", "x" * 40])
+@pytest.mark.parametrize(
+    "name", ["A", "Blue Birds", "Füchse 🦊", "東京", "<b>", "x" * 40, "นี้ผู้", "हिन्दी", "Nguye\u0302\u0303n"]
+)
 def test_team_names(name: str) -> None:
     assert is_team_name(name)
     assert re.fullmatch(CLIENT_ID_PATTERN, client_id_of("c0a1b2c3", 1_100, name))
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "\u3000", "x" * 41, "a\tb", "a\u200bb", "a\u202eb", "\ud800", "\u3164", "\u2800 \ufe0f"]
+    "name",
+    [
+        *("", " ", "\u3000", "x" * 41, "a\tb", "a\u200bb", "a\u202eb", "\ud800", "\u3164", "\u2800 \ufe0f"),
+        # Marks alone, before the first character, or piled up so that they cover other rows.
+        *("\u0301", "\u0301a", " \u20dda", "Z\u0336\u0322\u0353\u0315", "a" + "\u0334" * 39),
+    ],
 )
 def test_no_team_names(name: str) -> None:
     assert not is_team_name(name)

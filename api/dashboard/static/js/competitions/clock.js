@@ -1,7 +1,13 @@
-// The time left until a timestamp, and how people read it.
+// The time left until a timestamp, and how people read it; by the clock of the exchange, because the computer's may be wrong.
+
+import { exchangeMs } from "../rest.js";
 
 export function leftMs(timestamp) {
-  return timestamp ? Math.max(Date.parse(timestamp) - Date.now(), 0) : null;
+  return timestamp ? Math.max(Date.parse(timestamp) - exchangeMs(), 0) : null;
+}
+
+export function sinceMs(timestamp) {
+  return timestamp ? Math.max(exchangeMs() - Date.parse(timestamp), 0) : null;
 }
 
 export function minutes(ms) {

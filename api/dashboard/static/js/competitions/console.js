@@ -1,15 +1,18 @@
-// The organiser's page: the competitions, a form for a new one, and all controls of a competition.
+// The organiser's page: the competitions, and all controls of one of them.
 
 import { byId, element, setClass, write } from "../elements.js";
-import { clock, price, quantity, rate, signed } from "../format.js";
-import { get, path, post, remove, repeatedly, send } from "../rest.js";
+import { get, path, post, repeatedly } from "../rest.js";
 import { key } from "../session.js";
-import { copyButtons } from "./copy.js";
 import { leftMs, minutes } from "./clock.js";
+import { copyButtons } from "./copy.js";
+import { loadCases, newCase } from "./new_case.js";
+import { attempt, notice } from "./notice.js";
+import { showTeams, teamControls } from "./teams.js";
 
-let chosen = decodeURIComponent(location.hash.slice(1)) || null;
+let chosen = location.hash.slice(1) || null;
 let competition = null;
-let cases = [];
+let isSignedIn = false;
+let isFirstLook = true;
 
 // -- signing in --------------------------------------------------------------------------------------------------
 
@@ -17,17 +20,26 @@ async function signIn() {
   if (!key.value) return;
   try {
     const identity = await get("/whoami");
-    if (identity.role !== "admin") throw new Error("this is the key of a client; sign in with the admin's key");
-    write(byId("who"), "signed in");
-    setClass(byId("key-form"), "hidden", true);
-    setClass(byId("desk"), "hidden", false);
+    // It stays the key of the tab: the market page uses it.
+    if (identity.role !== "admin") return show(false, "This tab has the key of a team or client. Sign in with the admin's key.");
     await loadCases();
-    repeatedly(1_000, refresh);
-    setInterval(tick, 200);
+    show(true, "signed in");
+    refresh();
   } catch (problem) {
-    key.value = null;
-    write(byId("who"), problem.message);
+    signOut(problem.status === 401 ? "This key is not valid." : problem.message);
   }
+}
+
+function signOut(why) {
+  key.value = null;
+  show(false, why);
+}
+
+function show(signedIn, who) {
+  isSignedIn = signedIn;
+  write(byId("who"), who);
+  for (const id of ["desk", "sign-out"]) setClass(byId(id), "hidden", !signedIn);
+  setClass(byId("key-form"), "hidden", signedIn);
 }
 
 byId("key-form").addEventListener("submit", (event) => {
@@ -36,46 +48,21 @@ byId("key-form").addEventListener("submit", (event) => {
   byId("key").value = "";
   signIn();
 });
-
-// -- a new competition --------------------------------------------------------------------------------------------
-
-async function loadCases() {
-  ({ data: cases } = await get("/cases"));
-  byId("shipped").replaceChildren(...cases.map((one) => element("option", { value: one.name }, one.case.name)));
-  fillCase();
-}
-
-function fillCase() {
-  const found = cases.find((one) => one.name === byId("shipped").value);
-  if (found) byId("case").value = JSON.stringify(found.case, null, 2);
-}
-
-async function create() {
-  const faults = byId("case-faults");
-  faults.replaceChildren();
-  try {
-    const { competition_id: made } = await post("/competitions", JSON.parse(byId("case").value));
-    choose(made);
-  } catch (problem) {
-    const listed = problem.errors?.length ? problem.errors.map((one) => `${one.pointer}: ${one.detail}`) : [problem.message];
-    faults.replaceChildren(...listed.map((text) => element("li", {}, text)));
-  }
-}
-
-byId("shipped").addEventListener("change", fillCase);
-byId("create").addEventListener("click", create);
+byId("sign-out").addEventListener("click", () => signOut(""));
 
 // -- display --------------------------------------------------------------------------------------------------------
 
 function choose(id) {
   chosen = id;
   history.replaceState(null, "", `#${id}`);
-  byId("links").value = "";
-  setClass(byId("new-key"), "hidden", true);
+  showLinks([]);
+  byId("find").value = "";
+  notice("");
   refresh();
 }
 
 async function refresh() {
+  if (!isSignedIn) return;
   try {
     const { data } = await get("/competitions");
     showList(data);
@@ -83,47 +70,78 @@ async function refresh() {
     setClass(byId("chosen"), "hidden", !competition);
     if (competition) {
       showChosen();
-      showTeams((await get(path`/competitions/${chosen}/teams`)).data);
+      showTeams((await get(path`/competitions/${chosen}/teams`)).data, competition);
     }
+    write(byId("who"), "signed in");
   } catch (problem) {
-    write(byId("fault"), problem.message);
+    if (problem.status === 401 || problem.status === 403) signOut("This key is no longer valid. Sign in again.");
+    else write(byId("who"), `${problem.message}; the page shows the last answer`);
   }
 }
 
 function showList(data) {
-  byId("competitions").replaceChildren(
-    ...data.map((one) => {
-      const open = element("button", { type: "button", className: "link" }, one.name);
-      open.addEventListener("click", () => choose(one.competition_id));
-      return element(
-        "tr",
-        { className: one.competition_id === chosen ? "own" : "" },
-        element("td", {}, open),
-        element("td", {}, one.state),
-        element("td", {}, `${one.round}/${one.rounds}`),
-        element("td", {}, String(one.teams)),
-      );
-    }),
-  );
+  setClass(byId("none"), "hidden", data.length > 0);
+  if (isFirstLook) byId("new").open = data.length === 0;
+  isFirstLook = false;
+  const items = data.map((one) => [one.competition_id, one.name, `${words(one)}, ${counted(one.teams, "team")}`]);
+  const place = byId("competitions");
+  const shown = JSON.stringify([chosen, items]);
+  if (place.dataset.shown === shown) return;
+  place.dataset.shown = shown;
+  place.replaceChildren(...items.map(([id, name, said]) => item(id, name, said)));
+}
+
+function item(id, name, said) {
+  const open = element("button", { type: "button" }, element("b", {}, name), element("span", {}, said));
+  open.setAttribute("aria-current", String(id === chosen));
+  open.addEventListener("click", () => {
+    choose(id);
+    scrollTo({ top: 0 });
+  });
+  return element("li", {}, open);
+}
+
+function words({ state, phase, round, rounds }) {
+  const now = state === "running" ? (phase ?? "preparing").replace("_", " ") : state;
+  return round ? `${now}, round ${round} of ${rounds}` : now;
+}
+
+function counted(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 function showChosen() {
-  const { state, phase, round, rounds, teams } = competition;
+  const { state, phase, round, rounds, teams, max_teams: most } = competition;
   write(byId("chosen-name"), competition.name);
   write(byId("chosen-state"), state === "running" ? (phase ?? "preparing").replace("_", " ") : state);
   byId("chosen-state").dataset.state = phase ?? state;
-  write(byId("chosen-round"), round ? `round ${round} of ${rounds}, ${teams} team${teams === 1 ? "" : "s"}` : `${teams} of ${competition.max_teams} teams`);
+  write(byId("chosen-round"), round ? `round ${round} of ${rounds}, ${counted(teams, "team")}` : `${teams} of ${counted(most, "team")}`);
   const over = state === "finished" || state === "stopped";
   byId("start").disabled = state !== "registration";
+  setClass(byId("start"), "hidden", state !== "registration");
   byId("invite").disabled = state !== "registration";
+  setClass(byId("inviting"), "hidden", state !== "registration" && !byId("links").value);
   byId("pause").disabled = phase !== "trading";
   byId("resume").disabled = phase !== "paused";
+  setClass(byId("pause"), "hidden", phase === "paused");
+  setClass(byId("resume"), "hidden", phase !== "paused");
   byId("extend").disabled = phase !== "trading" && phase !== "paused";
   byId("stop").disabled = over;
   byId("projector").href = path`/projector/${chosen}`;
   byId("report").href = path`/competitions/${chosen}/report`;
   setClass(byId("report"), "hidden", !over);
+  write(byId("next"), nextStep());
   showSecurities();
+}
+
+// What the organiser does next, while that is not obvious.
+function nextStep() {
+  const { state, phase, teams } = competition;
+  if (state === "registration" && teams === 0) return "Create a link for each team and hand them out; start when the teams have joined.";
+  if (state === "registration") return "Start when the teams have joined; no team can join later.";
+  if (phase === "paused") return "Trading is halted. The end of the round moves by the length of the pause.";
+  if (state === "finished" || state === "stopped") return "The report has the standings, the replays and all data.";
+  return "";
 }
 
 function showSecurities() {
@@ -137,91 +155,47 @@ function tick() {
   if (competition) write(byId("chosen-left"), competition.phase === "paused" ? "" : minutes(leftMs(competition.ends_at)));
 }
 
-// -- teams --------------------------------------------------------------------------------------------------------
-
-const rows = new Map();
-
-function showTeams(teams) {
-  byId("teams").replaceChildren(...teams.map((team) => writeRow(rowOf(team), team)));
-}
-
-function rowOf(team) {
-  if (!rows.has(team.client_id)) {
-    const stop = element("button", { type: "button" });
-    const replace = element("button", { type: "button" }, "New key");
-    const cells = ["team", "number", "number", "", "number", "number", "number", "", ""].map((name) => element("td", { className: name }));
-    const row = { node: element("tr", {}, ...cells, element("td", { className: "buttons" }, stop, replace)), cells, stop, team };
-    stop.addEventListener("click", () => attempt(() => send("PATCH", path`/accounts/${team.client_id}`, { state: row.team.state === "stopped" ? "open" : "stopped" })));
-    replace.addEventListener("click", () => attempt(() => replaceKey(team)));
-    setClass(replace, "hidden", team.is_house);
-    rows.set(team.client_id, row);
-  }
-  return rows.get(team.client_id);
-}
-
-function writeRow(row, team) {
-  row.team = team;
-  const shares = Object.entries(team.shares).map(([id, count]) => `${quantity(count)} ${id}`);
-  const texts = [
-    team.is_house ? `${team.team} (house)` : team.team,
-    signed(team.live_gain),
-    price(team.balance),
-    shares.join(", "),
-    rate(team.orders_per_s),
-    quantity(team.open_orders),
-    quantity(team.refused),
-    clock(team.last_order_at),
-    team.state,
-  ];
-  texts.forEach((text, index) => write(row.cells[index], text));
-  setClass(row.node, "house", team.is_house);
-  write(row.stop, team.state === "stopped" ? "Allow trading" : "Stop");
-  row.stop.disabled = team.state === "closed";
-  return row.node;
-}
-
-// The old keys are revoked once the new one exists, so the team is never without a key.
-async function replaceKey(team) {
-  const keys = path`/accounts/${team.client_id}/keys`;
-  const { data: before } = await get(keys);
-  const made = await post(keys, { name: "replaced" });
-  for (const one of before.filter((one) => one.revoked_at === null)) await remove(`${keys}/${one.key_id}`);
-  write(byId("new-key"), `The new key of ${team.team}, shown only once: ${made.api_key}`);
-  setClass(byId("new-key"), "hidden", false);
+function showLinks(links) {
+  byId("links").value = links.join("\n");
+  setClass(byId("new-links"), "hidden", links.length === 0);
 }
 
 // -- controls -----------------------------------------------------------------------------------------------------
 
-async function attempt(request) {
-  write(byId("fault"), "");
-  try {
-    await request();
-  } catch (problem) {
-    write(byId("fault"), problem.message);
-  }
-  refresh();
+function control(id, said, request) {
+  byId(id).addEventListener("click", () => attempt(request, said).then(refresh));
 }
 
-for (const what of ["start", "pause", "resume"]) {
-  byId(what).addEventListener("click", () => attempt(() => post(path`/competitions/${chosen}/${what}`)));
-}
-byId("extend").addEventListener("click", () => attempt(() => post(path`/competitions/${chosen}/extend`, { seconds: 60 })));
-byId("stop").addEventListener("click", () => {
-  if (confirm("Stop this competition for good?")) attempt(() => post(path`/competitions/${chosen}/stop`));
+byId("start").addEventListener("click", () => {
+  if (confirm(`Start “${competition.name}” with ${counted(competition.teams, "team")}? No team can join later.`)) {
+    attempt(() => post(path`/competitions/${chosen}/start`), "The first round is being prepared.").then(refresh);
+  }
 });
-byId("invite").addEventListener("click", () =>
-  attempt(async () => {
-    const { invites } = await post(path`/competitions/${chosen}/invites`, { count: Number(byId("count").value) });
-    byId("links").value = invites.join("\n");
-  }),
-);
+control("pause", "Trading is halted.", () => post(path`/competitions/${chosen}/pause`));
+control("resume", "Trading continues.", () => post(path`/competitions/${chosen}/resume`));
+control("extend", "The round ends one minute later.", () => post(path`/competitions/${chosen}/extend`, { seconds: 60 }));
+byId("stop").addEventListener("click", () => {
+  if (confirm(`Stop “${competition.name}” for good? Open orders are cancelled, and it cannot be started again.`)) {
+    attempt(() => post(path`/competitions/${chosen}/stop`), "The competition is stopped.").then(refresh);
+  }
+});
+control("invite", "Give one link to each team. They are shown only here.", async () => {
+  const { invites } = await post(path`/competitions/${chosen}/invites`, { count: Number(byId("count").value) });
+  showLinks(invites);
+});
 byId("news-form").addEventListener("submit", (event) => {
   event.preventDefault();
   attempt(async () => {
     await post("/news", { headline: byId("headline").value, security_id: byId("news-security").value || null });
     byId("headline").value = "";
-  });
+  }, "The news is published.");
 });
 
+byId("to-list").addEventListener("click", () => byId("list-title").scrollIntoView());
+
+teamControls(refresh);
+newCase(choose);
 copyButtons();
 signIn();
+repeatedly(1_000, refresh);
+setInterval(tick, 200);

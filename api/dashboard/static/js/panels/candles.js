@@ -47,7 +47,9 @@ export function candles(market, stream) {
     priceLineVisible: false,
   });
   chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
-  const marks = ownMarks(prices, { timeOf: (time) => shownTime(time), stepS: () => STEPS_S[interval.value], untilMs: () => (document.body.dataset.replay ? market.time.value : Infinity) });
+  // The beginning of a round and the time of a fill are rounded to milliseconds one by one, so their sum may be one less.
+  const untilMs = () => (document.body.dataset.replay ? market.time.value + 1 : Infinity);
+  const marks = ownMarks(prices, { timeOf: (time) => shownTime(time), stepS: () => STEPS_S[interval.value], untilMs });
   let pointed = null;
   chart.subscribeCrosshairMove(({ time }) => {
     pointed = time ?? null;

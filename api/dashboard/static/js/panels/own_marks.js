@@ -8,6 +8,7 @@ import { colour, shown } from "../theme.js";
 
 const MOST_LINES = 20;
 const MOST_MARKS = 200;
+const MOST_REPLAYED = 2_000;
 
 // timeOf: converts a time to the chart's; stepS: the length of a candle [s]; untilMs: a replay shows no fill after it.
 export function ownMarks(series, { timeOf, stepS, untilMs }) {
@@ -30,7 +31,8 @@ export function ownMarks(series, { timeOf, stepS, untilMs }) {
     const first = points[0]?.time;
     const rows = fills.value?.securityId === security.value ? fills.value.rows : [];
     const found = rows.filter((fill) => Date.parse(fill.timestamp) <= untilMs());
-    const wanted = first === undefined ? [] : marksOf(found.slice(0, MOST_MARKS), first, stepS()).map((mark) => ({ ...mark, time: timeOf(mark.time) }));
+    const most = untilMs() === Infinity ? MOST_MARKS : MOST_REPLAYED;
+    const wanted = first === undefined ? [] : marksOf(found.slice(0, most), first, stepS()).map((mark) => ({ ...mark, time: timeOf(mark.time) }));
     const key = JSON.stringify(wanted);
     if (key === drawnMarks) return;
     drawnMarks = key;

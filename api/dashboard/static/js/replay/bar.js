@@ -4,15 +4,16 @@ import { byId, element, write } from "../elements.js";
 import * as format from "../format.js";
 import { get, path } from "../rest.js";
 import { identity, security } from "../session.js";
-
-// The step of the slider, and of the time that passes.
-const TICK_MS = 100;
+import { elapsed } from "./elapsed.js";
+import { TICK_MS } from "./feed.js";
+import { ownFills } from "./own_fills.js";
 
 export async function replay(market, feed, competitionId) {
   document.body.dataset.replay = "on";
   byId("replay").hidden = false;
   write(byId("ticket-title"), "Your fills");
-  write(byId("key-form").querySelector(".hint"), "Enter your team's key to see your own fills in the chart and on the tape.");
+  write(byId("key-form").querySelector(".hint"), "Enter your team's key to see your own fills here, in the chart and on the tape. No other team sees them.");
+  byId("ticket-who").querySelector("span").firstChild.data = "Fills of ";
   try {
     const competition = await get(path`/competitions/${competitionId}`, null);
     const { data: rounds } = await get(path`/competitions/${competitionId}/replays`, null);
@@ -22,7 +23,7 @@ export async function replay(market, feed, competitionId) {
   } catch (problem) {
     fail(feed, problem);
   }
-  controls(feed);
+  ownFills(market, feed, controls(feed));
 }
 
 function fail(feed, problem) {
@@ -54,6 +55,7 @@ function choices(rounds, market, feed, competitionId) {
   identity.listen(() => move(feed, Number(byId("replay-time").value)));
 }
 
+// Returns a function that moves the slider and stops there.
 function controls(feed) {
   const slider = byId("replay-time");
   const play = byId("replay-play");
@@ -78,6 +80,10 @@ function controls(feed) {
   slider.addEventListener("input", () => move(feed, Number(slider.value)));
   play.addEventListener("click", () => (playing === null ? start() : stop()));
   byId("replay-round").addEventListener("change", stop);
+  return (timeMs) => {
+    stop();
+    move(feed, timeMs);
+  };
 }
 
 function move(feed, timeMs) {
@@ -85,12 +91,7 @@ function move(feed, timeMs) {
   slider.value = timeMs;
   const shown = Number(slider.value);
   feed.show(shown);
-  const elapsed = `${minutes(shown)} of ${minutes(feed.lengthMs)}`;
-  slider.setAttribute("aria-valuetext", elapsed);
-  write(byId("replay-clock"), `${format.clock(feed.timeOf(shown))} ${format.zoneName()}, ${elapsed}`);
-}
-
-function minutes(ms) {
-  const seconds = Math.floor(ms / 1000);
-  return `${Math.floor(seconds / 60)}:${`${seconds % 60}`.padStart(2, "0")}`;
+  const said = `${elapsed(shown)} of ${elapsed(feed.lengthMs)}`;
+  slider.setAttribute("aria-valuetext", said);
+  write(byId("replay-clock"), `${format.clock(feed.timeOf(shown))} ${format.zoneName()}, ${said}`);
 }

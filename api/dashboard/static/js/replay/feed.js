@@ -7,6 +7,9 @@ import { Signal } from "../signal.js";
 const NOT_REPLAYED = "a replay has only the market";
 const REPLAYED = new Set(["book", "trades", "candles", "price", "phase"]);
 
+// The step of the slider.
+export const TICK_MS = 100;
+
 export class ReplayFeed {
   // The same as in a stream, for the panels.
   state = new Signal("connecting");
@@ -23,6 +26,8 @@ export class ReplayFeed {
   #book = { bid: new Map(), ask: new Map() };
   #candles = new Map();
   #timeMs = -1;
+  // When the trades happened [ms], by their ids.
+  #moments = new Map();
 
   constructor(market) {
     this.#market = market;
@@ -49,6 +54,24 @@ export class ReplayFeed {
     return this.#lengthMs;
   }
 
+  get timeMs() {
+    return this.#timeMs;
+  }
+
+  get isLoaded() {
+    return this.#rows !== null;
+  }
+
+  // The time of the round at which a fill happened [ms].
+  momentOf({ trade_id: id, timestamp }) {
+    return this.#moments.get(id) ?? Math.max(Date.parse(timestamp) - this.#beganMs, 0);
+  }
+
+  // The first step of the slider at which what happened at a time has happened.
+  after(atMs) {
+    return Math.ceil(atMs / TICK_MS) * TICK_MS;
+  }
+
   timeOf(offsetMs) {
     return this.#beganMs + offsetMs;
   }
@@ -59,6 +82,7 @@ export class ReplayFeed {
     this.#beganMs = Date.parse(rows.began_at);
     this.#lengthMs = Math.max(Date.parse(rows.ended_at) - this.#beganMs, 1);
     this.#timeMs = -1;
+    this.#moments = new Map(rows.trades.map((row) => [row[4], row[0]]));
     this.failed.value = false;
     this.state.value = "replay";
     this.show(0);
