@@ -32,6 +32,8 @@ TURN_AWAY_S = 0.5
 # The server keeps this many of MAX_CONNECTIONS free by ending strangers' connections.
 SPARE_CONNECTIONS = 1_000
 
+_LAST_CHUNK = b"0\r\n\r\n"
+
 _TOO_LARGE = Problem(413, "body_too_large", f"a body for a stream must have at most {MAX_STREAM_BODY_BYTES:,} bytes")
 
 
@@ -53,6 +55,8 @@ class ApiConnection(Connection):
     is_new = True
     #: Whether the current request lacks a key that the api knows to be valid.
     of_stranger = False
+    #: The turn of a stranger's request, until its response is sent.
+    turn: ExitStack | None = None
 
     def handle(self) -> None:
         """Serve the connection, unless its address has too many."""
@@ -109,13 +113,20 @@ class ApiConnection(Connection):
             super().serve(body, length)
         else:
             try:
-                with ExitStack() as turn:
-                    turn.enter_context(strangers.turn(self.environ))
-                    if strangers.has_valid_key(self.environ):
-                        turn.close()  # it is a trader's from here on, and what it waits for holds up no stranger
+                if strangers.look_up(self.environ):  # it is a trader's from here on
                     super().serve(body, length)
+                else:
+                    self._serve_stranger(body, length)
             except Problem as problem:
                 self._refuse_quietly(problem)
+
+    def _serve_stranger(self, body: bytes, length: int) -> None:
+        with ExitStack() as self.turn:
+            self.turn.enter_context(self.server.strangers.turn(self.environ))
+            try:
+                super().serve(body, length)
+            finally:
+                self.turn = None
 
     def respond(self) -> None:
         """Answer a request, on the fast lane if it has one."""
@@ -134,6 +145,25 @@ class ApiConnection(Connection):
             self.send(*answer)
         except OSError:
             self.close_connection = True  # the client has left
+
+    # A client that reads slowly must hold up no stranger: nothing is sent during a turn.
+
+    def send(self, status_line: str, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+        """Send a whole response."""
+        if self.turn is not None:
+            self.turn.close()
+        super().send(status_line, headers, body)
+
+    def _sendall(self, data: bytes) -> None:
+        turn = self.turn
+        if turn is None:
+            super()._sendall(data)
+            return
+        turn.close()
+        super()._sendall(data)
+        if self.provided_content_length is None and self.code not in (204, 304) and data != _LAST_CHUNK:
+            # The application prepares the next part in another turn.
+            turn.enter_context(self.server.strangers.turn(self.environ, within_s=math.inf))
 
     def _refuse_quietly(self, problem: Problem) -> None:
         self.server.turned_away(self.command, problem)

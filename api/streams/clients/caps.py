@@ -3,8 +3,8 @@
 A raw stream holds a place while it is open. A session of Socket.IO holds one for its whole life: a polling session has
 no connection of its own, but takes memory all the same.
 
-Requests begin at a steady pace: those that belong to no open session all together, those of a session by themselves.
-A flood of them must not take the CPU from the streams of others.
+Requests begin at a steady pace: those that belong to no open session all together, and addresses take turns; those of a
+session by themselves. A flood of them must not take the CPU from the streams of others.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import msgspec
 from engineio import Server
 
 from api.request.buckets import TokenBuckets
+from api.request.fairness import FairPace
 from api.wire.problems import CONTENT_TYPE, Problem
 
 Environ = dict[str, Any]
@@ -49,7 +50,7 @@ RAW_PATH = "/stream/"
 PRIVATE_PATH = "/stream/report"
 SOCKETIO_PATH = "/socket.io/"
 
-_ALL = ""
+_TOO_MANY = "too many requests for streams; try again later"
 
 
 def _refusal(detail: str) -> Problem:
@@ -91,7 +92,7 @@ class Caps:
         self._anonymous = 0
         self._places = 0
         self._new_of_address = _pace(NEW_OF_ADDRESS_PER_S)
-        self._new = _pace(NEW_PER_S)
+        self._new = FairPace(NEW_PER_S, ahead_s=AHEAD_S, longest_s=LONGEST_S)
         self._of_session = _pace(OF_SESSION_PER_S)
         self._watch(engine)
 
@@ -115,7 +116,9 @@ class Caps:
     def _await_turn(self, environ: Environ) -> None:
         """Let a request that belongs to no session begin in its turn."""
         address = self._address_of(environ)
-        gevent.sleep(max(_reserve(self._new_of_address, address), _reserve(self._new, _ALL)))
+        gevent.sleep(_reserve(self._new_of_address, address))
+        if not self._new.wait(address):
+            raise _refusal(_TOO_MANY)
 
     # -- places ------------------------------------------------------------------------------------------------------
 
@@ -215,7 +218,7 @@ def _pace(per_s: float) -> TokenBuckets:
 def _reserve(pace: TokenBuckets, name: str) -> float:
     wait_s = pace.reserve(name)
     if wait_s is None:
-        raise _refusal("too many requests for streams; try again later")
+        raise _refusal(_TOO_MANY)
     return wait_s
 
 
