@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
 
+import gevent
 import structlog
 
 from api.http.handoff import MAX_STREAM_BODY_BYTES, STREAM_PATHS
@@ -57,9 +58,12 @@ class ApiConnection(Connection):
     of_stranger = False
     #: The turn of a stranger's request, until its response is sent.
     turn: ExitStack | None = None
+    #: The greenlet that serves the connection.
+    greenlet: gevent.Greenlet
 
     def handle(self) -> None:
         """Serve the connection, unless its address has too many."""
+        self.greenlet = gevent.getcurrent()
         with self.server.admitted(self) as admitted:
             if admitted:
                 super().handle()
@@ -93,7 +97,7 @@ class ApiConnection(Connection):
                 self.server.keep(self)
             super().handle_one_response()
             return
-        self.state = "answering"
+        self.state = "waiting"
         self.deadline = math.inf
         try:
             strangers.require_leave(self.environ, stream=self.path.startswith(STREAM_PATHS))
@@ -113,7 +117,8 @@ class ApiConnection(Connection):
             super().serve(body, length)
         else:
             try:
-                if strangers.look_up(self.environ):  # it is a trader's from here on
+                if strangers.look_up(self.environ):
+                    self.server.keep(self)
                     super().serve(body, length)
                 else:
                     self._serve_stranger(body, length)
@@ -152,6 +157,7 @@ class ApiConnection(Connection):
         """Send a whole response."""
         if self.turn is not None:
             self.turn.close()
+            self.state = "sending"
         super().send(status_line, headers, body)
 
     def _sendall(self, data: bytes) -> None:
@@ -160,10 +166,19 @@ class ApiConnection(Connection):
             super()._sendall(data)
             return
         turn.close()
+        self.state = "sending"
         super()._sendall(data)
         if self.provided_content_length is None and self.code not in (204, 304) and data != _LAST_CHUNK:
             # The application prepares the next part in another turn.
+            self.state = "answering"
             turn.enter_context(self.server.strangers.turn(self.environ, within_s=math.inf))
+
+    def expire(self) -> None:
+        """End the connection."""
+        waits = self.state == "waiting"
+        super().expire()
+        if waits:
+            self.greenlet.kill(block=False)
 
     def _refuse_quietly(self, problem: Problem) -> None:
         self.server.turned_away(self.command, problem)
@@ -247,9 +262,9 @@ class ApiServer(Server):
             yield False
             return
         self._of_address[address] += 1
-        self._unknown[connection] = None
         if len(self.connections) >= MAX_CONNECTIONS - SPARE_CONNECTIONS:
             self._end_a_stranger()
+        self._unknown[connection] = None
         try:
             yield True
         finally:
@@ -275,9 +290,9 @@ class ApiServer(Server):
             environ["wsgi.url_scheme"] = scheme
 
     def _end_a_stranger(self) -> None:
-        """Make room: end the oldest idle connection that has not carried a valid key."""
+        """Make room: end the oldest connection that has carried no valid key and for which the api does no work."""
         for connection in self._unknown:
-            if connection.state in ("resting", "reading"):
+            if connection.state not in ("answering", "expired"):
                 del self._unknown[connection]
                 connection.expire()
                 return
