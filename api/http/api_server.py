@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from typing import Any, Protocol
 
 import gevent
@@ -263,7 +264,7 @@ class ApiServer(Server):
             return
         self._of_address[address] += 1
         if len(self.connections) >= MAX_CONNECTIONS - SPARE_CONNECTIONS:
-            self._end_a_stranger()
+            self._end_strangers(1)
         self._unknown[connection] = None
         try:
             yield True
@@ -289,10 +290,15 @@ class ApiServer(Server):
         if scheme in ("http", "https") and self._proxies.trusts(environ["REMOTE_ADDR"]):
             environ["wsgi.url_scheme"] = scheme
 
-    def _end_a_stranger(self) -> None:
-        """Make room: end the oldest connection that has carried no valid key and for which the api does no work."""
-        for connection in self._unknown:
-            if connection.state not in ("answering", "expired"):
-                del self._unknown[connection]
-                connection.expire()
-                return
+    def make_room(self) -> None:
+        """End as many connections as are missing: none may have been idle when the last ones began."""
+        if len(self.connections) > MAX_CONNECTIONS - SPARE_CONNECTIONS:
+            left = sum(one.state != "expired" for one in self.connections)
+            self._end_strangers(left - (MAX_CONNECTIONS - SPARE_CONNECTIONS))
+
+    def _end_strangers(self, most: int) -> None:
+        """End the oldest connections that have carried no valid key and for which the api does no work."""
+        idle = (one for one in self._unknown if one.state not in ("answering", "expired"))
+        for connection in list(islice(idle, max(most, 0))):
+            del self._unknown[connection]
+            connection.expire()

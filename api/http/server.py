@@ -305,3 +305,7 @@ class Server(WSGIServer):
             now = time.monotonic()
             for connection in [one for one in self.connections if one.deadline < now]:
                 connection.expire()
+            self.make_room()
+
+    def make_room(self) -> None:
+        """End connections if there are too many; the watch calls this."""

@@ -156,25 +156,26 @@ def _serving(guard: Strangers) -> Iterator[ApiServer]:
         yield from [b"x" * PART] * parts
 
     running = ApiServer(listener, application, max_body_bytes=1_000, streams=None, strangers=guard)  # type: ignore[arg-type]
-    running.start()
+    greenlet = gevent.spawn(running.run)
     try:
         yield running
     finally:
         running.stop(0)
+        greenlet.join()
 
 
 @pytest.mark.parametrize("parts", [1, 3])
 def test_strangers_that_read_slowly_hold_up_no_other(clearing_data: Database, parts: int) -> None:
     """A response of several parts takes a turn for each of them."""
     with ExitStack() as stack:
-        server = stack.enter_context(_serving(_guard(clearing_data)))
-        slow = [stack.enter_context(gevent.socket.create_connection(server.address)) for _ in range(2 * AT_ONCE)]
+        running = stack.enter_context(_serving(_guard(clearing_data)))
+        slow = [stack.enter_context(gevent.socket.create_connection(running.address)) for _ in range(2 * AT_ONCE)]
         for one in slow:
             one.sendall(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % parts)
         with gevent.Timeout(60):
             for one in slow:
                 assert one.recv(1)  # the response has begun
-            other = stack.enter_context(gevent.socket.create_connection(server.address))
+            other = stack.enter_context(gevent.socket.create_connection(running.address))
             other.sendall(b"GET /%d HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % parts)
             received = 0
             while part := other.recv(1_000_000):
