@@ -58,6 +58,8 @@ LONGEST_REST_S = 0.03
 # Longest wait for a turn [s]: of a request without a key, and of one with a key, as many traders may arrive at once.
 TURN_S = 5.0
 LOOK_UP_S = 15.0
+# Time after an invalid key in which the limit of all addresses together applies to its address [s].
+LATELY_S = 30.0
 # Delay of a refusal [s].
 HELD_BACK_S = 1.0
 
@@ -101,6 +103,7 @@ class Strangers:
         self._pace_of_keys = _pace(PACE_OF_KEYS_PER_S, ahead_s=AHEAD_OF_KEYS_S)
         self._refused_keys = TokenBuckets(per_s=refused_keys_per_s, burst_s=BURST_S)
         self._all_refused_keys = TokenBuckets(per_s=TOGETHER * refused_keys_per_s, burst_s=BURST_S)
+        self._refused_lately = TokenBuckets(per_s=1 / LATELY_S, burst_s=LATELY_S)  # full without any in this time
         self._turns = Turns(AT_ONCE)
         self._look_ups = Turns(AT_ONCE)
 
@@ -135,8 +138,7 @@ class Strangers:
                 with suppress(Problem):  # an invalid key, or no database: the application says which
                     self._keys.identify(environ)
             if self._keys.refuses(environ):
-                self._refused_keys.take(self._address(environ))
-                self._all_refused_keys.take(_ALL)
+                self._count_refused_key(self._address(environ))
         return self._keys.knows(environ)
 
     @contextmanager
@@ -160,9 +162,14 @@ class Strangers:
             rest_s = 0.0 if is_trader else min(REST * (time.monotonic() - began_s), LONGEST_REST_S)
             gevent.spawn_later(rest_s, turns.give_back)
 
+    def _count_refused_key(self, address: str) -> None:
+        self._refused_keys.take(address)
+        self._refused_lately.take(address)
+        self._all_refused_keys.take(_ALL)
+
     def _await_look_up(self, address: str) -> None:
         _require("this address has sent too many invalid keys", self._refused_keys.wait_s(address))
-        if not self._refused_keys.is_full(address):  # an address without invalid keys may be a trader's
+        if not self._refused_lately.is_full(address):  # an address without invalid keys may be a trader's
             _require("the exchange receives too many invalid keys", self._all_refused_keys.wait_s(_ALL))
         if not self._pace_of_keys.wait(address):
             raise _BUSY
