@@ -12,8 +12,10 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import islice
 from typing import Any, Protocol
 
+import gevent
 import structlog
 
 from api.http.handoff import MAX_STREAM_BODY_BYTES, STREAM_PATHS
@@ -31,6 +33,8 @@ log = structlog.get_logger()
 TURN_AWAY_S = 0.5
 # The server keeps this many of MAX_CONNECTIONS free by ending strangers' connections.
 SPARE_CONNECTIONS = 1_000
+
+_LAST_CHUNK = b"0\r\n\r\n"
 
 _TOO_LARGE = Problem(413, "body_too_large", f"a body for a stream must have at most {MAX_STREAM_BODY_BYTES:,} bytes")
 
@@ -53,9 +57,14 @@ class ApiConnection(Connection):
     is_new = True
     #: Whether the current request lacks a key that the api knows to be valid.
     of_stranger = False
+    #: The turn of a stranger's request, until its response is sent.
+    turn: ExitStack | None = None
+    #: The greenlet that serves the connection.
+    greenlet: gevent.Greenlet
 
     def handle(self) -> None:
         """Serve the connection, unless its address has too many."""
+        self.greenlet = gevent.getcurrent()
         with self.server.admitted(self) as admitted:
             if admitted:
                 super().handle()
@@ -89,7 +98,7 @@ class ApiConnection(Connection):
                 self.server.keep(self)
             super().handle_one_response()
             return
-        self.state = "answering"
+        self.state = "waiting"
         self.deadline = math.inf
         try:
             strangers.require_leave(self.environ, stream=self.path.startswith(STREAM_PATHS))
@@ -109,13 +118,21 @@ class ApiConnection(Connection):
             super().serve(body, length)
         else:
             try:
-                with ExitStack() as turn:
-                    turn.enter_context(strangers.turn(self.environ))
-                    if strangers.has_valid_key(self.environ):
-                        turn.close()  # it is a trader's from here on, and what it waits for holds up no stranger
+                if strangers.look_up(self.environ):
+                    self.server.keep(self)
                     super().serve(body, length)
+                else:
+                    self._serve_stranger(body, length)
             except Problem as problem:
                 self._refuse_quietly(problem)
+
+    def _serve_stranger(self, body: bytes, length: int) -> None:
+        with ExitStack() as self.turn:
+            self.turn.enter_context(self.server.strangers.turn(self.environ))
+            try:
+                super().serve(body, length)
+            finally:
+                self.turn = None
 
     def respond(self) -> None:
         """Answer a request, on the fast lane if it has one."""
@@ -134,6 +151,35 @@ class ApiConnection(Connection):
             self.send(*answer)
         except OSError:
             self.close_connection = True  # the client has left
+
+    # A client that reads slowly must hold up no stranger: nothing is sent during a turn.
+
+    def send(self, status_line: str, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+        """Send a whole response."""
+        if self.turn is not None:
+            self.turn.close()
+            self.state = "sending"
+        super().send(status_line, headers, body)
+
+    def _sendall(self, data: bytes) -> None:
+        turn = self.turn
+        if turn is None:
+            super()._sendall(data)
+            return
+        turn.close()
+        self.state = "sending"
+        super()._sendall(data)
+        if self.provided_content_length is None and self.code not in (204, 304) and data != _LAST_CHUNK:
+            # The application prepares the next part in another turn.
+            self.state = "answering"
+            turn.enter_context(self.server.strangers.turn(self.environ, within_s=math.inf))
+
+    def expire(self) -> None:
+        """End the connection."""
+        waits = self.state == "waiting"
+        super().expire()
+        if waits:
+            self.greenlet.kill(block=False)
 
     def _refuse_quietly(self, problem: Problem) -> None:
         self.server.turned_away(self.command, problem)
@@ -217,9 +263,9 @@ class ApiServer(Server):
             yield False
             return
         self._of_address[address] += 1
-        self._unknown[connection] = None
         if len(self.connections) >= MAX_CONNECTIONS - SPARE_CONNECTIONS:
-            self._end_a_stranger()
+            self._end_strangers(1)
+        self._unknown[connection] = None
         try:
             yield True
         finally:
@@ -244,10 +290,15 @@ class ApiServer(Server):
         if scheme in ("http", "https") and self._proxies.trusts(environ["REMOTE_ADDR"]):
             environ["wsgi.url_scheme"] = scheme
 
-    def _end_a_stranger(self) -> None:
-        """Make room: end the oldest idle connection that has not carried a valid key."""
-        for connection in self._unknown:
-            if connection.state in ("resting", "reading"):
-                del self._unknown[connection]
-                connection.expire()
-                return
+    def make_room(self) -> None:
+        """End as many connections as are missing: none may have been idle when the last ones began."""
+        if len(self.connections) > MAX_CONNECTIONS - SPARE_CONNECTIONS:
+            left = sum(one.state != "expired" for one in self.connections)
+            self._end_strangers(left - (MAX_CONNECTIONS - SPARE_CONNECTIONS))
+
+    def _end_strangers(self, most: int) -> None:
+        """End the oldest connections that have carried no valid key and for which the api does no work."""
+        idle = (one for one in self._unknown if one.state not in ("answering", "expired"))
+        for connection in list(islice(idle, max(most, 0))):
+            del self._unknown[connection]
+            connection.expire()

@@ -49,13 +49,13 @@ _NOTHING_LEFT = Input(None, None)
 
 _END_OF_HEAD = b"\r\n\r\n"
 
-State = Literal["resting", "reading", "answering", "expired"]
+State = Literal["resting", "reading", "waiting", "answering", "sending", "leaving", "expired"]
 
 
 class Connection(WSGIHandler):
     """One connection of a client, from its first request to its last."""
 
-    #: The client's clock runs except while the application prepares the response (`answering`).
+    #: The client's clock runs except while it waits for leave, or for the application (`answering`).
     state: State = "resting"
     #: End of the client's time, which the server's watch checks [s, monotonic].
     deadline = math.inf
@@ -179,6 +179,7 @@ class Connection(WSGIHandler):
     def _drop_rest(self) -> None:
         """Read on for a while: closing at once would discard the response to a client that is still sending."""
         self.deadline = time.monotonic() + REQUEST_S
+        self.state = "leaving"
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
             dropped = 0
@@ -187,7 +188,8 @@ class Connection(WSGIHandler):
 
     def refuse(self, problem: Problem) -> None:
         """Answer with a problem, bypassing the application, and end the connection."""
-        self.state = "answering"
+        self.state = "sending"
+        self.deadline = time.monotonic() + ANSWER_S
         self.close_connection = True
         self.socket.sendall(raw_answer(problem))
         self._drop_rest()
@@ -238,6 +240,9 @@ class Connection(WSGIHandler):
     def handle_error(self, kind: type[BaseException], fault: BaseException, trace: Any) -> None:
         """Log an exception that the application did not handle, and answer 500."""
         if isinstance(fault, gevent.GreenletExit):
+            return
+        if not self._in_time():  # the server itself has ended the connection
+            self.close_connection = True
             return
         content = _FAILED.content()
         log.error("request_failed", request_id=content["request_id"], exc_info=(kind, fault, trace))
@@ -300,3 +305,7 @@ class Server(WSGIServer):
             now = time.monotonic()
             for connection in [one for one in self.connections if one.deadline < now]:
                 connection.expire()
+            self.make_room()
+
+    def make_room(self) -> None:
+        """End connections if there are too many; the watch calls this."""

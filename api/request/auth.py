@@ -98,6 +98,11 @@ class Keys:
         found = _key_and_digest(environ)
         return found is not None and found[1] in self._known
 
+    def refuses(self, environ: Environ) -> bool:
+        """Return whether the key of a request was found to be invalid a short time ago."""
+        found = _key_and_digest(environ)
+        return found is not None and time.monotonic() < self._unknown.get(found[1], 0.0)
+
     @staticmethod
     def key_of(environ: Environ) -> str | None:
         """Return the key of a request, valid or not; None without a well-formed key."""

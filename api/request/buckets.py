@@ -26,6 +26,10 @@ class TokenBuckets:
         """Return the time until the bucket has a token; 0 when it has one."""
         return max(self._full_at_s.get(name, 0.0) + self._each_s - time.monotonic() - self._burst_s, 0.0)
 
+    def is_full(self, name: str) -> bool:
+        """Return whether the bucket is full: no token has been taken lately."""
+        return self._full_at_s.get(name, 0.0) <= time.monotonic()
+
     def take(self, name: str) -> None:
         """Take a token, whether there is one or not."""
         now_s = time.monotonic()

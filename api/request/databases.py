@@ -22,10 +22,10 @@ log = structlog.get_logger()
 # statement after the same time.
 QUERY_S = 4.0
 
-# Connections of an api process to each database: for requests with a valid key, and for all others. A request waits
-# for a free one, so Postgres never sees more.
+# Connections of an api process to each database: for requests with a valid key, and for all others, of which two are
+# served and two keys looked up at a time. A request waits for a free one, so Postgres never sees more.
 TRADERS_POOL = 8
-STRANGERS_POOL = 2
+STRANGERS_POOL = 4
 
 _request = local()
 

@@ -8,6 +8,9 @@ is looked up. All others are strangers':
 - beyond these limits the api answers 429, after a delay that slows down clients which wait for the response;
 - within the limits too, requests without a key begin at a steady pace, so that no burst takes the CPU from the traders;
 - the api serves a few of them at a time, with database connections of their own.
+
+Any request may be a trader's first until its key has been looked up. So look-ups wait for no other requests, and
+wherever requests wait, addresses take turns.
 """
 
 from __future__ import annotations
@@ -18,12 +21,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import gevent
-from gevent.lock import BoundedSemaphore
 
+from api.request import time_limit
 from api.request.addresses import Proxies
-from api.request.auth import Environ, Keys, admitted
+from api.request.auth import Environ, Keys
 from api.request.buckets import TokenBuckets
 from api.request.databases import strangers_pool
+from api.request.fairness import FairPace, Turns
 from api.wire.problems import Problem
 
 # Size of a full bucket [s of its rate]: enough for a page with all its files, or for many clients that start together.
@@ -45,7 +49,7 @@ AHEAD_OF_KEYS_S = 0.5
 # How many may begin at once [s of the pace], enough for the files of a page, and the longest wait [s].
 AHEAD_S = 0.25
 PACE_LONGEST_S = 10.0
-# Strangers' requests served at a time: a trader's request never waits for more of them than this.
+# Strangers' requests served at a time, and keys looked up at a time.
 AT_ONCE = 2
 # After a stranger's request a turn rests for this many times as long as it took, so that costly requests leave the CPU
 # to the traders, too; but no longer than this [s], because on a busy machine every request takes long.
@@ -54,6 +58,8 @@ LONGEST_REST_S = 0.03
 # Longest wait for a turn [s]: of a request without a key, and of one with a key, as many traders may arrive at once.
 TURN_S = 5.0
 LOOK_UP_S = 15.0
+# Time after an invalid key in which the limit of all addresses together applies to its address [s].
+LATELY_S = 30.0
 # Delay of a refusal [s].
 HELD_BACK_S = 1.0
 
@@ -88,88 +94,111 @@ class Strangers:
         self._anonymous = TokenBuckets(per_s=anonymous_per_s, burst_s=BURST_S)
         self._all_anonymous = TokenBuckets(per_s=TOGETHER * anonymous_per_s, burst_s=BURST_TOGETHER_S)
         self._pace = _pace(max(PACE_PER_S, 1.5 * TOGETHER * anonymous_per_s))
-        # Requests for streams have their own limits, because their key is not in the head. A new stream waits for the
-        # pace of its address too, so that one address does not take the pace from all others. A polling client sends a
-        # request after each response, which costs the api little.
-        self._new_streams = _pace(anonymous_per_s)
+        # Requests for streams have their own limits: the key of most is not in the head, and no other is looked up
+        # here. A polling client sends a request after each response, which costs the api little.
+        self._new_streams = TokenBuckets(per_s=anonymous_per_s, burst_s=AHEAD_S, debt_s=PACE_LONGEST_S)
         self._pace_of_new_streams = _pace(PACE_OF_NEW_STREAMS_PER_S)
         self._of_sessions = TokenBuckets(per_s=OF_SESSIONS * anonymous_per_s, burst_s=BURST_S)
         self._pace_of_sessions = _pace(PACE_OF_SESSIONS_PER_S)
         self._pace_of_keys = _pace(PACE_OF_KEYS_PER_S, ahead_s=AHEAD_OF_KEYS_S)
         self._refused_keys = TokenBuckets(per_s=refused_keys_per_s, burst_s=BURST_S)
         self._all_refused_keys = TokenBuckets(per_s=TOGETHER * refused_keys_per_s, burst_s=BURST_S)
-        self._turns = BoundedSemaphore(AT_ONCE)
+        self._refused_lately = TokenBuckets(per_s=1 / LATELY_S, burst_s=LATELY_S)  # full without any in this time
+        self._turns = Turns(AT_ONCE)
+        self._look_ups = Turns(AT_ONCE)
 
     def is_stranger(self, environ: Environ) -> bool:
         """Return whether a request lacks a key that the api knows to be valid."""
         return not self._keys.knows(environ)
 
-    def has_valid_key(self, environ: Environ) -> bool:
-        """Look up the key of a request that has its turn, and return whether it is valid."""
-        if self._keys.key_of(environ) is None:
-            return False
-        with suppress(Problem):  # an invalid key, or no database: the application says which
-            self._keys.identify(environ)
-        return self._keys.knows(environ)
-
     def require_leave(self, environ: Environ, *, stream: bool) -> None:
         """Return when a stranger's request may begin; otherwise raise Problem after a delay."""
+        address = self._address(environ)
         try:
-            gevent.sleep(self._wait_s(environ, stream=stream))
-            if not stream and self._keys.key_of(environ) is None:
-                _require(_TOO_MANY, self._all_anonymous.wait_s(_ALL))
-                self._all_anonymous.take(_ALL)
+            if stream:
+                self._await_stream(environ, address)
+            elif self._keys.key_of(environ) is None:
+                self._await_anonymous(address)
+            else:
+                self._await_look_up(address)
         except Problem:
             gevent.sleep(HELD_BACK_S)
             raise
 
-    @contextmanager
-    def turn(self, environ: Environ) -> Iterator[None]:
-        """Serve a stranger inside the block, once its turn comes.
+    def look_up(self, environ: Environ) -> bool:
+        """Look up the key of a request once its turn comes, and return whether it is valid.
 
-        raises  Problem  its turn does not come in time: 429, or 503 for a key, which may be a trader's
+        raises  Problem  503: its turn does not come in time; the key may be a trader's
         """
-        has_key = self._keys.key_of(environ) is not None
-        if not self._turns.acquire(timeout=LOOK_UP_S if has_key else TURN_S):
-            raise _BUSY if has_key else TooManyRequests(_TOO_MANY)
+        if self._keys.key_of(environ) is None:
+            return False
+        if not self._keys.knows(environ):
+            with self._turn(environ, self._look_ups, LOOK_UP_S, _BUSY):
+                time_limit.begin()  # the wait for the turn does not count
+                with suppress(Problem):  # an invalid key, or no database: the application says which
+                    self._keys.identify(environ)
+            if self._keys.refuses(environ):
+                self._count_refused_key(self._address(environ))
+        return self._keys.knows(environ)
+
+    @contextmanager
+    def turn(self, environ: Environ, *, within_s: float | None = None) -> Iterator[None]:
+        """Serve a stranger inside the block, once its turn comes. Raises TooManyRequests if that takes too long."""
+        with self._turn(environ, self._turns, within_s or TURN_S, TooManyRequests(_TOO_MANY)):
+            if self._keys.key_of(environ) is None:
+                time_limit.begin()
+            yield
+
+    @contextmanager
+    def _turn(self, environ: Environ, turns: Turns, within_s: float, too_late: Problem) -> Iterator[None]:
+        if not turns.take(self._address(environ), within_s):
+            raise too_late
         began_s = time.monotonic()
         try:
             with strangers_pool():
                 yield
         finally:
-            is_trader = has_key and self._keys.knows(environ)
+            is_trader = self._keys.knows(environ)
             rest_s = 0.0 if is_trader else min(REST * (time.monotonic() - began_s), LONGEST_REST_S)
-            gevent.spawn_later(rest_s, self._turns.release)
-        if has_key and admitted(environ) is None and not self._keys.knows(environ):
-            self._refused_keys.take(self._address(environ))
-            self._all_refused_keys.take(_ALL)
+            gevent.spawn_later(rest_s, turns.give_back)
 
-    def _wait_s(self, environ: Environ, *, stream: bool) -> float:
-        """Return the time until a request may begin, and count it for its address; raises Problem."""
-        address = self._address(environ)
-        if self._keys.key_of(environ) is not None:
-            _require("this address has sent too many invalid keys", self._refused_keys.wait_s(address))
+    def _count_refused_key(self, address: str) -> None:
+        self._refused_keys.take(address)
+        self._refused_lately.take(address)
+        self._all_refused_keys.take(_ALL)
+
+    def _await_look_up(self, address: str) -> None:
+        _require("this address has sent too many invalid keys", self._refused_keys.wait_s(address))
+        if not self._refused_lately.is_full(address):  # an address without invalid keys may be a trader's
             _require("the exchange receives too many invalid keys", self._all_refused_keys.wait_s(_ALL))
-            wait_s = self._pace_of_keys.reserve(_ALL)
-            if wait_s is None:
-                raise _BUSY  # it may be a trader's first request
-            return wait_s
-        if not stream:
-            _require(_TOO_MANY_OF_ADDRESS, self._anonymous.wait_s(address))
-            self._anonymous.take(address)
-            return _reserve(self._pace, _ALL)
+        if not self._pace_of_keys.wait(address):
+            raise _BUSY
+
+    def _await_anonymous(self, address: str) -> None:
+        _require(_TOO_MANY_OF_ADDRESS, self._anonymous.wait_s(address))
+        self._anonymous.take(address)
+        _await(self._pace, address)
+        _require(_TOO_MANY, self._all_anonymous.wait_s(_ALL))
+        self._all_anonymous.take(_ALL)
+
+    def _await_stream(self, environ: Environ, address: str) -> None:
         if "sid=" in environ.get("QUERY_STRING", ""):
             _require(_TOO_MANY_OF_ADDRESS, self._of_sessions.wait_s(address))
             self._of_sessions.take(address)
-            return _reserve(self._pace_of_sessions, _ALL)
-        return max(_reserve(self._new_streams, address), _reserve(self._pace_of_new_streams, _ALL))
+            _await(self._pace_of_sessions, address)
+            return
+        wait_s = self._new_streams.reserve(address)
+        if wait_s is None:
+            raise TooManyRequests(_TOO_MANY_OF_ADDRESS, PACE_LONGEST_S)
+        gevent.sleep(wait_s)
+        _await(self._pace_of_new_streams, address)
 
     def _address(self, environ: Environ) -> str:
         return self._proxies.client(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR"))
 
 
-def _pace(per_s: float, *, ahead_s: float = AHEAD_S) -> TokenBuckets:
-    return TokenBuckets(per_s=per_s, burst_s=ahead_s, debt_s=PACE_LONGEST_S)
+def _pace(per_s: float, *, ahead_s: float = AHEAD_S) -> FairPace:
+    return FairPace(per_s, ahead_s=ahead_s, longest_s=PACE_LONGEST_S)
 
 
 def _require(detail: str, wait_s: float) -> None:
@@ -177,8 +206,6 @@ def _require(detail: str, wait_s: float) -> None:
         raise TooManyRequests(detail, wait_s)
 
 
-def _reserve(pace: TokenBuckets, name: str) -> float:
-    wait_s = pace.reserve(name)
-    if wait_s is None:
+def _await(pace: FairPace, address: str) -> None:
+    if not pace.wait(address):
         raise TooManyRequests(_TOO_MANY, PACE_LONGEST_S)
-    return wait_s

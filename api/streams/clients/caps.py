@@ -3,17 +3,17 @@
 A raw stream holds a place while it is open. A session of Socket.IO holds one for its whole life: a polling session has
 no connection of its own, but takes memory all the same.
 
-Requests begin at a steady pace: those that belong to no open session all together, those of a session by themselves.
-A flood of them must not take the CPU from the streams of others.
+Requests begin at a steady pace: those that belong to no open session all together, and addresses take turns; those of a
+session by themselves. A flood of them must not take the CPU from the streams of others.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -23,14 +23,13 @@ import msgspec
 from engineio import Server
 
 from api.request.buckets import TokenBuckets
+from api.request.fairness import FairPace
+from api.streams.clients.places import Places, refusal
 from api.wire.problems import CONTENT_TYPE, Problem
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-# Places in all, and places for clients without a key.
-MAX_PLACES = 4_000
-MAX_ANONYMOUS = 2_000
 # Simultaneous requests of a session: it reads, it writes, and it upgrades to a WebSocket.
 MAX_REQUESTS_OF_SESSION = 4
 # Requests that may begin in a second: without a session, of an address and of all together; and of a session.
@@ -49,11 +48,7 @@ RAW_PATH = "/stream/"
 PRIVATE_PATH = "/stream/report"
 SOCKETIO_PATH = "/socket.io/"
 
-_ALL = ""
-
-
-def _refusal(detail: str) -> Problem:
-    return Problem(429, "too_many_connections", detail, retry=True)
+_TOO_MANY = "too many requests for streams; try again later"
 
 
 @dataclass(slots=True)
@@ -84,14 +79,11 @@ class Caps:
     ) -> None:
         self._application = application
         self._address_of = address_of
-        self._per_address = per_address
+        self._places = Places(per_address=per_address)
         self._end = end
         self._sessions: dict[str, _Session] = {}
-        self._of_address: Counter[str] = Counter()
-        self._anonymous = 0
-        self._places = 0
         self._new_of_address = _pace(NEW_OF_ADDRESS_PER_S)
-        self._new = _pace(NEW_PER_S)
+        self._new = FairPace(NEW_PER_S, ahead_s=AHEAD_S, longest_s=LONGEST_S)
         self._of_session = _pace(OF_SESSION_PER_S)
         self._watch(engine)
 
@@ -115,31 +107,21 @@ class Caps:
     def _await_turn(self, environ: Environ) -> None:
         """Let a request that belongs to no session begin in its turn."""
         address = self._address_of(environ)
-        gevent.sleep(max(_reserve(self._new_of_address, address), _reserve(self._new, _ALL)))
-
-    # -- places ------------------------------------------------------------------------------------------------------
+        gevent.sleep(_reserve(self._new_of_address, address))
+        if not self._new.wait(address):
+            raise refusal(_TOO_MANY)
 
     @contextmanager
     def _place(self, address: str, *, anonymous: bool) -> Iterator[None]:
-        self._check(address, anonymous=anonymous)
-        self._take(address, 1, anonymous=anonymous)
+        self._places.check(address, anonymous=anonymous)
+        place = gevent.getcurrent()
+        if anonymous:
+            self._places.make_room(address)
+        self._places.take(address, place, end=partial(place.kill, block=False) if anonymous else None)
         try:
             yield
         finally:
-            self._take(address, -1, anonymous=anonymous)
-
-    def _check(self, address: str, *, anonymous: bool) -> None:
-        if self._of_address[address] >= self._per_address:
-            raise _refusal(f"an address may have {self._per_address} streams open; close one first")
-        if self._places >= MAX_PLACES or (anonymous and self._anonymous >= MAX_ANONYMOUS):
-            raise _refusal("too many streams are open; try again later")
-
-    def _take(self, address: str, places: int, *, anonymous: bool) -> None:
-        self._places += places
-        self._anonymous += places if anonymous else 0
-        self._of_address[address] += places
-        if not self._of_address[address]:
-            del self._of_address[address]
+            self._places.give_back(address, place)
 
     # -- sessions of Socket.IO -----------------------------------------------------------------------------------------
 
@@ -148,7 +130,7 @@ class Caps:
         session = self._sessions.get(session_id)
         if session is not None and session.is_anonymous:
             session.is_anonymous = False
-            self._anonymous -= 1
+            self._places.has_key(session.address, session_id)
 
     def has_subscribed(self, session_id: str) -> None:
         """Record that a session has a subscription."""
@@ -159,7 +141,7 @@ class Caps:
     @property
     def taken(self) -> tuple[int, int]:
         """The places that are taken, and those of clients without a key."""
-        return self._places, self._anonymous
+        return self._places.taken, self._places.anonymous
 
     def end_idle(self) -> None:
         """End the sessions that have neither given a key nor subscribed in time."""
@@ -173,15 +155,17 @@ class Caps:
         session_id = parse_qs(environ.get("QUERY_STRING", "")).get("sid", [None])[0]
         session = self._sessions.get(session_id) if session_id else None
         if session is None:
+            address = self._address_of(environ)
             if session_id is None:
-                self._check(self._address_of(environ), anonymous=True)
+                self._places.check(address, anonymous=True)
             self._await_turn(environ)
             if session_id is None:  # others may have taken the last places meanwhile
-                self._check(self._address_of(environ), anonymous=True)
+                self._places.check(address, anonymous=True)
+                self._places.make_room(address)
             yield  # a new session, or one that python-engineio will refuse
             return
         if session.requests >= MAX_REQUESTS_OF_SESSION:
-            raise _refusal(f"a session may have {MAX_REQUESTS_OF_SESSION} requests under way")
+            raise refusal(f"a session may have {MAX_REQUESTS_OF_SESSION} requests under way")
         session.requests += 1
         try:
             gevent.sleep(_reserve(self._of_session, session_id or ""))
@@ -194,14 +178,15 @@ class Caps:
         begin, end = engine.handlers["connect"], engine.handlers["disconnect"]
 
         def connect(session_id: str, environ: Environ) -> Any:
-            self._sessions[session_id] = _Session(self._address_of(environ), time.monotonic())
-            self._take(self._address_of(environ), 1, anonymous=True)
+            address = self._address_of(environ)
+            self._sessions[session_id] = _Session(address, time.monotonic())
+            self._places.take(address, session_id, end=partial(self._end, session_id))
             return begin(session_id, environ)
 
         def disconnect(session_id: str, *reason: str) -> Any:
             session = self._sessions.pop(session_id, None)
             if session is not None:
-                self._take(session.address, -1, anonymous=session.is_anonymous)
+                self._places.give_back(session.address, session_id)
             return end(session_id, *reason)
 
         engine.on("connect", connect)
@@ -215,7 +200,7 @@ def _pace(per_s: float) -> TokenBuckets:
 def _reserve(pace: TokenBuckets, name: str) -> float:
     wait_s = pace.reserve(name)
     if wait_s is None:
-        raise _refusal("too many requests for streams; try again later")
+        raise refusal(_TOO_MANY)
     return wait_s
 
 

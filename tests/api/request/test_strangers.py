@@ -16,6 +16,7 @@ from sqlalchemy import text
 from api.request import auth, strangers
 from api.request.addresses import Proxies
 from api.request.buckets import TokenBuckets
+from api.request.fairness import Turns
 from api.request.strangers import AHEAD_S, PACE_PER_S
 from api.wire.problems import Problem
 from db.clearing_data.clients.keys import make_key
@@ -245,20 +246,20 @@ def guard(clearing_data: Database) -> strangers.Strangers:
     )
 
 
-@pytest.mark.parametrize(("head", "status"), [({}, 429), ({"HTTP_X_API_KEY": "sx_1"}, 503)])
 def test_a_request_whose_turn_does_not_come_may_try_again(
-    guard: strangers.Strangers, monkeypatch: pytest.MonkeyPatch, head: dict[str, str], status: int
+    guard: strangers.Strangers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("TURN_S", "LOOK_UP_S"):
-        monkeypatch.setattr(strangers, name, 0.01)
-    environ = {"REMOTE_ADDR": "127.0.0.1", **head}
-    with ExitStack() as others:
-        for _ in range(strangers.AT_ONCE):
-            others.enter_context(guard.turn({"REMOTE_ADDR": "127.0.0.1"}))
-        with pytest.raises(Problem) as refused, guard.turn(environ):
-            pytest.fail("there was no turn left")
-    assert refused.value.status == status
-    assert "Retry-After" in refused.value.headers()
+    monkeypatch.setattr(strangers, "TURN_S", 0.01)
+    monkeypatch.setattr(strangers, "LOOK_UP_S", 0.01)
+    monkeypatch.setattr(guard, "_turns", Turns(0))
+    monkeypatch.setattr(guard, "_look_ups", Turns(0))
+    with pytest.raises(Problem) as without_key, guard.turn({"REMOTE_ADDR": "127.0.0.1"}):
+        pytest.fail("there was no turn left")
+    with pytest.raises(Problem) as with_key:
+        guard.look_up({"REMOTE_ADDR": "127.0.0.1", "HTTP_X_API_KEY": "sx_1"})
+    for refused, status in [(without_key, 429), (with_key, 503)]:
+        assert refused.value.status == status
+        assert "Retry-After" in refused.value.headers()
 
 
 def test_keys_are_looked_up_at_a_steady_pace(guard: strangers.Strangers) -> None:

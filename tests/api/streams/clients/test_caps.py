@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 import requests
-from websocket import WebSocket, WebSocketBadStatusException, create_connection
+from websocket import (
+    ABNF,
+    WebSocket,
+    WebSocketBadStatusException,
+    WebSocketConnectionClosedException,
+    create_connection,
+)
 
 from api.streams.clients.caps import HELD_BACK_S, MAX_REQUESTS_OF_SESSION, SubscriptionBudget
 from api.streams.sockets.websocket import READ_BYTES, READS_PER_S
@@ -32,6 +38,17 @@ def capped(market_data: Database, api_keys: Keys) -> Iterator[Streams]:
 def _raw(streams: Streams, address: str = "127.0.0.1", path: str = "/stream/price") -> WebSocket:
     connected = socket.create_connection(("127.0.0.1", streams.port), source_address=(address, 0))
     return create_connection(f"ws://127.0.0.1:{streams.port}{path}", timeout=10, socket=connected)
+
+
+def _answers(client: WebSocket) -> bool:
+    """Return whether the connection is still open at the other end."""
+    try:
+        client.ping()
+        while client.recv_data_frame(control_frame=True)[0] != ABNF.OPCODE_PONG:
+            pass
+    except (WebSocketConnectionClosedException, OSError):
+        return False
+    return True
 
 
 def _assert_refused(refusal: WebSocketBadStatusException) -> None:
@@ -70,7 +87,7 @@ def test_45_polling_sessions_of_an_address_are_bounded(capped: Streams) -> None:
 
 
 def test_45_connections_in_all_are_bounded_and_some_are_kept_for_keys(market_data: Database, api_keys: Keys) -> None:
-    constants = {"api.streams.clients.caps.MAX_PLACES": 4, "api.streams.clients.caps.MAX_ANONYMOUS": 2}
+    constants = {"api.streams.clients.places.MAX_PLACES": 4, "api.streams.clients.places.MAX_ANONYMOUS": 2}
     with Streams(constants=constants) as streams:
         held = [_raw(streams, f"127.0.0.{number}") for number in range(1, 3)]
         with pytest.raises(WebSocketBadStatusException) as refused:
@@ -84,8 +101,23 @@ def test_45_connections_in_all_are_bounded_and_some_are_kept_for_keys(market_dat
         assert all(one.connected for one in held)
 
 
+def test_45_an_address_that_holds_many_places_makes_room_for_others(market_data: Database, api_keys: Keys) -> None:
+    with Streams(constants={"api.streams.clients.places.MAX_ANONYMOUS": 4}) as streams:
+        sessions = [streams.socketio(), streams.socketio()]
+        held = [_raw(streams) for _ in range(2)]
+        with pytest.raises(WebSocketBadStatusException):
+            _raw(streams)
+        others = [_raw(streams, "127.0.0.2") for _ in range(2)]
+        wait_until(lambda: not any(one.connected for one in sessions))
+        with pytest.raises(WebSocketBadStatusException):
+            _raw(streams, "127.0.0.2")
+        others.append(_raw(streams, "127.0.0.3"))
+        wait_until(lambda: not _answers(held[0]))
+        assert all(_answers(one) for one in others)
+
+
 def test_45_a_session_that_has_given_a_key_makes_room_for_others(market_data: Database, api_keys: Keys) -> None:
-    with Streams(constants={"api.streams.clients.caps.MAX_ANONYMOUS": 1}) as streams:
+    with Streams(constants={"api.streams.clients.places.MAX_ANONYMOUS": 1}) as streams:
         traders = [streams.socketio({"api_key": api_keys.flood}) for _ in range(3)]
         anonymous = streams.socketio()
         with pytest.raises(Refused):
