@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 import gevent
 from gevent.event import Event
@@ -27,12 +28,19 @@ class WaitingLine:
         """Return how many greenlets wait under a name."""
         return len(self._waiting.get(name, ()))
 
-    def wait(self, name: str, within_s: float) -> bool:
-        """Wait to be called; return whether that happened in time."""
+    def wait(self, name: str, within_s: float, *, missed: Callable[[], None] | None = None) -> bool:
+        """Wait to be called; return whether that happened in time.
+
+        missed  takes the call of a greenlet that is killed before it notices
+        """
         called = Event()
         self._waiting.setdefault(name, deque()).append(called)
         try:
             called.wait(within_s if within_s < math.inf else None)
+        except BaseException:
+            if called.is_set() and missed is not None:
+                missed()
+            raise
         finally:
             if not called.is_set():
                 self._remove(name, called)
@@ -105,7 +113,7 @@ class Turns:
         if self._free:
             self._free -= 1
             return True
-        return self._line.wait(address, within_s)
+        return self._line.wait(address, within_s, missed=self.give_back)
 
     def give_back(self) -> None:
         """Give a turn to the next request."""

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from api.orders.intake.group_commit import CutOff, GroupCommit, NotBegun
-from api.request.databases import reading
+from api.request.databases import reading, writing
 from api.wire.problems import Problem
 from db.clearing_data.log import admission, orders
 from db.connect import Database
@@ -116,9 +116,9 @@ class Promises:
     def _withdraw(self, due: Sequence[_GivenUp]) -> bool:
         """Give back promises; return False if Postgres is unreachable."""
         try:
-            with self._clearing_data.transaction() as tx:
+            with writing(self._clearing_data) as tx:
                 orders.withdraw(tx, due)
-        except (DBAPIError, PoolTimeoutError) as fault:
+        except (Problem, DBAPIError) as fault:
             log.warning("promises_not_withdrawn", orders=len(self._given_up), fault=str(fault)[:200])
             return False
         for promise in due:

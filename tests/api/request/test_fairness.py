@@ -125,6 +125,17 @@ def test_names_take_turns() -> None:
     assert called == ["a", "b", "c", "a", "b", "a"]
 
 
+def test_a_turn_of_a_connection_that_is_ended_goes_to_the_next() -> None:
+    turns = Turns(1)
+    assert turns.take(FLOOD, 0)
+    ended = gevent.spawn(turns.take, FLOOD, 60)
+    gevent.idle()
+    ended.kill(block=False)
+    turns.give_back()  # to the one that is about to end
+    ended.join()
+    assert turns.take(QUIET, 0)
+
+
 def test_a_request_that_has_left_the_line_is_not_called() -> None:
     line, turns = WaitingLine(), Turns(1)
     assert not line.wait("a", 0.01)
