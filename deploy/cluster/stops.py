@@ -113,14 +113,19 @@ class Market:
 def main() -> int:
     """Stop and start the containers; exit status 1 if the audit finds anything."""
     parser = argparse.ArgumentParser(prog="python -m deploy.cluster.stops")
-    parser.add_argument("services", nargs="*", metavar="SERVICE", help="stop these instead of one of each kind")
+    parser.add_argument(
+        "services",
+        nargs="*",
+        metavar="SERVICE",
+        help="stop these instead of one of each kind; host-1: all of this host",
+    )
     parser.add_argument("--kill", action="store_true", help="kill the containers, without notice")
     asked = parser.parse_args()
     keys = json.loads(_compose("exec", "-T", "host-3.referee", "cat", "/run/exchange/keys.json"))
     market = Market([keys["SINGLE"], keys["FLOOD"]], f"stops-{int(time.time())}")
     usual_s = sorted(market.trade() for _ in range(20))
     print(f"20 rounds of {2 * BATCH} orders: until all were settled p50 {usual_s[10]:.2f} s, max {usual_s[-1]:.2f} s")
-    for services in [[name] for name in asked.services] or _of_each_kind():
+    for services in list(map(_named, asked.services)) or _of_each_kind():
         _stop(market, services, kill=asked.kill)
     print(f"placed and settled {market.settled:,} orders; sent again {market.again:,} requests")
     return subprocess.run([*_command(), "run", "--rm", "-T", "--no-deps", "migrate", *_AUDIT], check=False).returncode
@@ -133,9 +138,15 @@ def _of_each_kind() -> list[list[str]]:
     """Return one container of each kind, of Postgres the primary; and at last all those of a host."""
     placed = [(name.split("-")[0], host.name) for host in HOSTS for name in (*host.engines, *host.processes)]
     first = dict(reversed(placed))
-    every = _compose("config", "--services").split()
-    kinds = [[f"{first[kind]}.{kind}"] for kind in dict(placed) if kind != "patroni"]
-    return [[_primary()], *kinds, [name for name in every if name.partition(".")[0] == HOSTS[0].name]]
+    kinds = [f"{first[kind]}.{kind}" for kind in dict(placed) if kind != "patroni"]
+    return list(map(_named, [_primary(), *kinds, HOSTS[0].name]))
+
+
+def _named(name: str) -> list[str]:
+    """Return the services of a name: all containers of a host, or one."""
+    if name not in {host.name for host in HOSTS}:
+        return [name]
+    return [one for one in _compose("config", "--services").split() if one.partition(".")[0] == name]
 
 
 def _primary() -> str:

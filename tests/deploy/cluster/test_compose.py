@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from deploy.cluster import layout, services
+from deploy.cluster import layout, operate, services
 from deploy.cluster.cluster import secrets
 from deploy.cluster.layout import HOSTS, Host
 from deploy.database_users import RIGHTS
+from deploy.local.failure import Failure
 from deploy.local.programs import Program
 from deploy.local.variables import from_environment
 from deploy.processes import Process
@@ -182,3 +185,24 @@ def test_docker_compose_1_29_reads_it() -> None:
     assert not re.search(r"^(version|name|include|configs|develop):", TEXT, re.MULTILINE)
     assert "start_interval" not in TEXT
     assert "--mount" not in (FOLDER / "Dockerfile").read_text()  # of BuildKit only
+
+
+def test_an_engine_needs_the_standard_library_only() -> None:
+    # -S: without the packages that are installed.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", "import deploy.cluster.engine"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_password_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for secret in secrets():
+        monkeypatch.setenv(services.variable_of(secret), "secret")
+    assert operate._cluster().role_passwords["api"] == "secret"
+    monkeypatch.delenv("RABBITMQ_API_PASSWORD")
+    with pytest.raises(Failure, match=r"^not set: RABBITMQ_API_PASSWORD; copy \.env\.example to \.env first$"):
+        operate._cluster()
