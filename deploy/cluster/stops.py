@@ -117,7 +117,7 @@ def main() -> int:
         "services",
         nargs="*",
         metavar="SERVICE",
-        help="stop these instead of one of each kind; host-1: all of this host",
+        help="stop these instead of one of each kind; a host: all of it",
     )
     parser.add_argument("--kill", action="store_true", help="kill the containers, without notice")
     asked = parser.parse_args()
