@@ -71,6 +71,7 @@ def _etcd(host: Host, instance: Instance, _: Mapping[str, str]) -> Program:
         "initial-advertise-peer-urls": peer,
         "initial-cluster": members,
         "initial-cluster-token": "exchange",
+        "enable-v2": "true",  # for Patroni, see its template
         # Hosts that share a disk and two cores answer late [ms].
         "heartbeat-interval": "500",
         "election-timeout": "5000",

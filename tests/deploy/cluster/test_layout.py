@@ -92,6 +92,19 @@ def test_no_acknowledged_commit_is_on_one_disk_alone() -> None:
     assert patroni["postgresql"]["custom_conf"] == "/folder/exchange.conf"
 
 
+def test_a_primary_that_lost_its_lock_does_not_write_it_again() -> None:
+    patroni = yaml.safe_load(services._filled("patroni.yml", **VALUES))
+    assert patroni["etcd"] == {"hosts": "10.77.0.11:2379"}  # compares before it writes
+    assert "etcd3" not in patroni  # Patroni 3.0 does not
+
+
+def test_patroni_reaches_its_own_postgres_without_a_network() -> None:
+    patroni = yaml.safe_load(services._filled("patroni.yml", **VALUES))
+    assert patroni["postgresql"]["use_unix_socket"] is True
+    assert patroni["postgresql"]["parameters"]["unix_socket_directories"] == "/folder"
+    assert {"auth-local": "scram-sha-256"} in patroni["bootstrap"]["initdb"]
+
+
 def test_a_node_of_rabbitmq_without_a_majority_pauses() -> None:
     text = services._filled("rabbitmq.conf", address="10.77.0.11", user="exchange", password="secret", peers="peers")
     assert "cluster_partition_handling = pause_minority" in text.splitlines()
