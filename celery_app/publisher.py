@@ -64,6 +64,8 @@ class Publisher:
         self._app = app
         self._confirm_timeout_s = settings().confirm_timeout_s
         self._exchange = exchange_of_role(settings().broker_role).name
+        # How many nodes of the address to pass over: a silent one takes all the time that there is to connect.
+        self._passed_over = 0
         self._connection: Connection | None = None
         self._wire: BufferedConnection | None = None
         self._channel_id = 0
@@ -166,6 +168,9 @@ class Publisher:
     def _connect(self) -> BufferedConnection:
         # With kombu's own confirms, each message would wait for its own confirm.
         self._connection = self._app.connection_for_write(heartbeat=0, transport_options={"confirm_publish": False})
+        for _ in range(self._passed_over % max(1, len(self._connection.alt))):
+            self._connection.maybe_switch_next()
+        self._passed_over += 1
         self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=self._confirm_timeout_s)
         declare(self._connection)
         channel = self._connection.channel()
@@ -181,6 +186,7 @@ class Publisher:
         self._last_tag = 0
         self._unconfirmed.clear()
         self._probe(wire, channel)
+        self._passed_over -= 1  # the next attempt begins with the same node
         return wire
 
     def _probe(self, wire: BufferedConnection, channel: amqp.Channel) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import psycopg2
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 _READ_ONLY = "25006"
@@ -58,6 +58,7 @@ class Database:
             hide_parameters=True,  # an error shows no client's data
             connect_args={"connect_timeout": 4, "application_name": application_name, "options": options, **_NETWORK},
         )
+        event.listen(self.engine, "do_connect", _Servers().connect)
 
     def forget_connections(self) -> None:
         """Leave the connections to the process that opened them, and open new ones; for a forked process."""
@@ -82,6 +83,33 @@ class Database:
         """Open a read-only transaction that sees one state of the database throughout."""
         with self.engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True) as tx:
             yield tx
+
+
+class _Servers:
+    """The order in which the servers of an address are asked.
+
+    libpq asks them in the order of the address, and waits seconds for a server whose host is gone; the api gives up
+    before it would ask the next one. So each attempt begins with the server that accepted the last connection, and
+    while an attempt is under way, another one begins with the next server.
+    """
+
+    def __init__(self) -> None:
+        self._first = 0
+
+    def connect(self, dialect: Dialect, _: object, arguments: Sequence[Any], options: dict[str, Any]) -> Any:
+        """Open a connection; for SQLAlchemy's event `do_connect`."""
+        names, ports = options.get("host", "").split(","), str(options.get("port", "")).split(",")
+        servers = list(zip(names, ports, strict=False))
+        if len(servers) < 2:
+            return dialect.connect(*arguments, **options)
+        first = self._first % len(servers)
+        self._first = first + 1
+        in_turn = [*servers[first:], *servers[:first]]
+        listed = {"host": ",".join(name for name, _ in in_turn), "port": ",".join(port for _, port in in_turn)}
+        connection = dialect.connect(*arguments, **options | listed)
+        accepted = connection.info.host, str(connection.info.port)
+        self._first = servers.index(accepted) if accepted in servers else first
+        return connection
 
 
 def is_read_only(fault: BaseException) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy import URL, Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from db.connect import Database
@@ -24,6 +24,8 @@ MARKET_DATA_MIGRATIONS = Path(__file__).parent / "market_data" / "migrations"
 
 # An arbitrary number: the name of the lock under which one process at a time migrates.
 _MIGRATION_LOCK = 7_266_001
+# How long a standby may lag when a database is created [s].
+_REPLAY_S = 60.0
 
 
 class DatabaseMissing(Exception):
@@ -87,8 +89,23 @@ def _create_if_missing(address: URL) -> None:
         if _exists(address):
             raise
         _create(address)
+        _wait_until_known(engine)
     finally:
         engine.dispose()
+
+
+def _wait_until_known(engine: Engine) -> None:
+    """Wait until a standby that libpq asks first has replayed the creation; libpq asks no other one after it."""
+    deadline = time.monotonic() + _REPLAY_S
+    while True:
+        try:
+            engine.connect().close()
+        except OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _exists(address: URL) -> bool:

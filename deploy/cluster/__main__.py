@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -123,12 +122,7 @@ def _require(programs: Mapping[Host, Sequence[Program]], *ranks: int) -> Callabl
 
 def _migrate(cluster: Cluster) -> None:
     # The topology is declared while all nodes run, so each queue gets three members.
-    environment = cluster.environment(CLUSTER) | {
-        "BROKER_URL": cluster.urls["BROKER_URL"].partition(";")[0],
-        "BROKER_MANAGEMENT_URL": cluster.management_url(HOSTS[0]),
-        "BROKER_USERS": json.dumps(cluster.role_passwords),
-        "DATABASE_USERS": json.dumps(cluster.user_passwords),
-    }
+    environment = cluster.environment(CLUSTER) | cluster.for_migrate
     done = subprocess.run(
         [VENV_PYTHON, "-m", "deploy.migrate", "--bots", "none"],
         env=os.environ | environment,

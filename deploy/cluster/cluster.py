@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deploy import broker_users, database_users
 from deploy.cluster import layout, network, services
@@ -69,13 +70,23 @@ class Cluster:
             "TRUSTED_PROXIES": ",".join(host.address for host in HOSTS),
         }
 
+    @property
+    def for_migrate(self) -> dict[str, str]:
+        """The settings that `deploy.migrate` needs besides, to make queues and users."""
+        return {
+            "BROKER_URL": self.urls["BROKER_URL"].partition(";")[0],
+            "BROKER_MANAGEMENT_URL": self.management_url(HOSTS[0]),
+            "BROKER_USERS": json.dumps(self.role_passwords),
+            "DATABASE_USERS": json.dumps(self.user_passwords),
+        }
+
     def services(self, host: Host) -> list[Program]:
         """Return the programs of a host's services."""
         return services.programs(host, instance_of(host), self.passwords)
 
     def processes(self, host: Host, *, shards: int) -> list[Program]:
         """Return the programs of the exchange's processes on a host."""
-        environment = self.environment(instance_of(host)) | {"API_HOST": host.address}
+        environment = self.environment(instance_of(host)) | {"API_HOST": host.address, "API_PORT": str(layout.API_PORT)}
         made = exchange.programs(
             from_environment(layout.COUNTS),
             environment,
@@ -92,7 +103,14 @@ class Cluster:
             },
         )
         wanted = set(_names(host, shards))
-        return [program for program in made if program.name in wanted]
+        return [_by_the_proxy(program) for program in made if program.name in wanted]
+
+
+def _by_the_proxy(program: Program) -> Program:
+    """Return a program that asks its host's HAProxy if it is a client: not every host has an api."""
+    if program.name != "referee":
+        return program
+    return replace(program, environment={**program.environment, "API_PORT": str(layout.PROXY_PORT)})
 
 
 def _names(host: Host, shards: int) -> list[str]:
@@ -125,9 +143,13 @@ def prepared(variables: Mapping[str, str]) -> Cluster:
     """Return the cluster of this clone, and make its folders and missing passwords."""
     for host in HOSTS:
         instance_of(host).folder("logs")
-    names = [
-        *services.SECRETS,
+    return Cluster(passwords_of(CLUSTER, secrets()), variables)
+
+
+def secrets() -> list[str]:
+    """Return the names of all passwords of a cluster."""
+    return [
+        *(name for names in services.SECRETS.values() for name in names),
         *(f"RabbitMQ {role}" for role in broker_users.ROLES),
         *(f"Postgres {user}" for user in database_users.USERS),
     ]
-    return Cluster(passwords_of(CLUSTER, names), variables)

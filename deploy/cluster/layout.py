@@ -11,6 +11,9 @@ from dataclasses import dataclass
 NETWORK = "10.77.0.0/24"
 GATEWAY = "10.77.0.1"
 
+# The engines of each host.
+ENGINES = ("etcd", "patroni", "rabbitmq", "haproxy")
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -23,6 +26,11 @@ class Host:
     address: str
     processes: tuple[str, ...]
     redis: bool = False
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The names of its engines."""
+        return (*ENGINES, "redis") if self.redis else ENGINES
 
 
 HOSTS = (
@@ -53,6 +61,12 @@ COUNTS = {
 API_PORT, PROXY_PORT = 8000, 8080
 BROKER_PORT, MANAGEMENT_PORT, POSTGRES_PORT, REDIS_PORT = 5672, 15672, 5432, 6379
 ETCD_PORT, ETCD_PEER_PORT, PATRONI_PORT = 2379, 2380, 8008
+
+
+def host_of(name: str) -> Host:
+    """Return the host with this name. Raises ValueError."""
+    (host,) = (host for host in HOSTS if host.name == name)
+    return host
 
 
 def apis() -> list[Host]:

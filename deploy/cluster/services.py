@@ -1,9 +1,12 @@
-"""The services of a host: their configuration from the templates, and their programs for the host's supervisor."""
+"""The engines of a host: their configuration from the templates, and their programs.
+
+The host's supervisor runs the programs, or each has a container of its own, with nothing but Python's standard library.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from string import Template
 
@@ -16,8 +19,14 @@ from deploy.local.services import postgres, rabbitmq, redis
 
 # The user that all servers of Postgres copy the primary's log with.
 REPLICATOR = "replicator"
-# Names of passwords, next to those of the roles and users.
-SECRETS = ("RabbitMQ", "Postgres", "Redis", "Postgres replicator", "Erlang cookie")
+# The names of the passwords that an engine has to know, next to those of the roles and users.
+SECRETS: Mapping[str, tuple[str, ...]] = {
+    "etcd": (),
+    "patroni": ("Postgres", "Postgres replicator"),
+    "rabbitmq": ("RabbitMQ", "Erlang cookie"),
+    "haproxy": (),
+    "redis": ("Redis",),
+}
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _PROGRAMS = {"etcd": "etcd-server", "patroni": "patroni", "haproxy": "haproxy", "redis-server": "redis-server"}
@@ -33,17 +42,24 @@ def require() -> None:
 
 
 def programs(host: Host, instance: Instance, passwords: Mapping[str, str]) -> list[Program]:
-    """Write the configuration of a host's services, and return their programs."""
-    made = [
-        _etcd(host, instance),
-        _patroni(host, instance, passwords),
-        *_rabbitmq(host, instance, passwords),
-        _haproxy(host, instance),
-    ]
-    return [*made, _redis(host, instance, passwords["Redis"])] if host.redis else made
+    """Write the configuration of a host's engines, and return their programs."""
+    return [_epmd(host), *(program(engine, host, instance, passwords) for engine in host.engines)]
 
 
-def _etcd(host: Host, instance: Instance) -> Program:
+def program(engine: str, host: Host, instance: Instance, passwords: Mapping[str, str]) -> Program:
+    """Write the configuration of an engine, and return its program.
+
+    passwords  by name, at least those in SECRETS
+    """
+    return _ENGINES[engine](host, instance, passwords)
+
+
+def variable_of(secret: str) -> str:
+    """Return the environment variable with the password of this name, for containers."""
+    return f"{secret.upper().replace(' ', '_')}_PASSWORD"
+
+
+def _etcd(host: Host, instance: Instance, _: Mapping[str, str]) -> Program:
     client, peer = f"http://{host.address}:{layout.ETCD_PORT}", f"http://{host.address}:{layout.ETCD_PEER_PORT}"
     members = ",".join(f"{one.name}=http://{one.address}:{layout.ETCD_PEER_PORT}" for one in HOSTS)
     options = {
@@ -55,6 +71,7 @@ def _etcd(host: Host, instance: Instance) -> Program:
         "initial-advertise-peer-urls": peer,
         "initial-cluster": members,
         "initial-cluster-token": "exchange",
+        "enable-v2": "true",  # for Patroni, see its template
         # Hosts that share a disk and two cores answer late [ms].
         "heartbeat-interval": "500",
         "election-timeout": "5000",
@@ -91,10 +108,14 @@ def _patroni(host: Host, instance: Instance, passwords: Mapping[str, str]) -> Pr
     return Program("patroni", SERVICE, command, environment, stop_signal="TERM", stop_wait_s=60, run_as=run_as)
 
 
-def _rabbitmq(host: Host, instance: Instance, passwords: Mapping[str, str]) -> list[Program]:
-    server, epmd = rabbitmq.program_path(), shutil.which("epmd")
+def _epmd(host: Host) -> Program:
+    # Supervised, because an epmd that Erlang starts outlives it.
+    return Program("epmd", SERVICE, (_path("epmd"), "-address", host.address))
+
+
+def _rabbitmq(host: Host, instance: Instance, passwords: Mapping[str, str]) -> Program:
+    server = rabbitmq.program_path()
     assert server is not None
-    assert epmd is not None
     folder = instance.folder("rabbitmq")
     peers = "\n".join(
         f"cluster_formation.classic_config.nodes.{n} = exchange@{one.name}" for n, one in enumerate(HOSTS, 1)
@@ -111,13 +132,10 @@ def _rabbitmq(host: Host, instance: Instance, passwords: Mapping[str, str]) -> l
     environment = rabbitmq.environment(
         folder, node=f"exchange@{host.name}", address=host.address, epmd_port=4369, distribution_port=25672
     )
-    return [
-        Program("epmd", SERVICE, (epmd, "-address", host.address)),
-        Program("rabbitmq", SERVICE, (server,), environment, stop_wait_s=60),
-    ]
+    return Program("rabbitmq", SERVICE, (server,), environment, stop_wait_s=60)
 
 
-def _haproxy(host: Host, instance: Instance) -> Program:
+def _haproxy(host: Host, instance: Instance, _: Mapping[str, str]) -> Program:
     servers = "\n".join(
         f"    server {one.name} {one.address}:{layout.API_PORT} check inter 1s fall 2 rise 1 on-marked-down "
         "shutdown-sessions"
@@ -128,10 +146,19 @@ def _haproxy(host: Host, instance: Instance) -> Program:
     return Program("haproxy", SERVICE, (_path("haproxy"), "-db", "-f", str(file)))
 
 
-def _redis(host: Host, instance: Instance, password: str) -> Program:
+def _redis(host: Host, instance: Instance, passwords: Mapping[str, str]) -> Program:
     file = instance.folder("redis") / "redis.conf"
-    write_private(file, redis.configuration(host.address, layout.REDIS_PORT, password))
+    write_private(file, redis.configuration(host.address, layout.REDIS_PORT, passwords["Redis"]))
     return Program("redis", SERVICE, (_path("redis-server"), str(file)))
+
+
+_ENGINES: Mapping[str, Callable[[Host, Instance, Mapping[str, str]], Program]] = {
+    "etcd": _etcd,
+    "patroni": _patroni,
+    "rabbitmq": _rabbitmq,
+    "haproxy": _haproxy,
+    "redis": _redis,
+}
 
 
 def _filled(template: str, **values: str) -> str:

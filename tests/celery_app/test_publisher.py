@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -50,6 +52,21 @@ def test_a_late_confirm_does_not_count_for_the_next_message(line: Proxy, remote:
     line.release_confirms()
     send(remote, "C")
     assert clients(broker, 3) == ["FIRST", "A", "C"]
+
+
+def test_a_silent_node_is_asked_once(broker: Connection, broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent_url = broker_url.replace(f":{urlsplit(broker_url).port}", f":{silent.getsockname()[1]}")
+        monkeypatch.setitem(app.conf, "broker_write_url", f"{silent_url};{broker_url}")
+        monkeypatch.setitem(app.conf, "broker_connection_timeout", 0.5)
+        publisher = Publisher(app)
+        monkeypatch.setattr(publisher, "_confirm_timeout_s", 0.5)
+        with pytest.raises(NotSent):
+            send(publisher, "FIRST")
+        for client in ("SECOND", "THIRD"):
+            send(publisher, client)
+            publisher.close()  # the connection is lost: the next one begins with the node that has taken the message
+    assert clients(broker, 2) == ["SECOND", "THIRD"]
 
 
 def test_slow_confirms_within_the_time_out_count(line: Proxy, remote: Publisher, broker: Connection) -> None:

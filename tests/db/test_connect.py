@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
 from psycopg2.errors import ReadOnlySqlTransaction, UniqueViolation
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from celery_app.stage import is_transient
@@ -118,3 +120,31 @@ def _execute(tx: Connection) -> None:
 
 def _copy(tx: Connection) -> None:
     copy_rows(tx, "report_heads", ("client_id", "sequence"), [("ANN", 1)])
+
+
+def test_of_several_servers_a_silent_one_holds_up_one_attempt_only(market_data: Database) -> None:
+    own = market_data.engine.url
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(1) as background:
+        servers = (f"127.0.0.1:{silent.getsockname()[1]}", f"{own.host}:{own.port}")
+        url = make_url(own.set(host=None, port=None)).update_query_dict({"host": servers})
+        database = Database(url.render_as_string(hide_password=False), pool_size=2)
+        waiting = background.submit(_answer, database)
+        held, _ = silent.accept()
+        with held:
+            assert _answer(database) == 1
+            assert not waiting.done()
+        with pytest.raises(DBAPIError):
+            waiting.result()
+        # The next connections begin with the server that has accepted one.
+        database.engine.dispose()
+        assert _answer(database) == 1
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+        database.engine.dispose()
+
+
+def _answer(database: Database) -> int:
+    with database.transaction() as tx:
+        one: int = tx.execute(text("SELECT 1")).scalar_one()
+        return one

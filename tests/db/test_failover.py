@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from celery_app.stage import is_transient
 from db.connect import Database
+from db.migrate import MARKET_DATA_MIGRATIONS, upgrade
 from tests.support.postgres_pair import PostgresPair
 
 
@@ -61,3 +63,22 @@ def test_no_acknowledged_commit_is_lost_when_the_primary_dies() -> None:
         database.engine.dispose()
     # A stage retries each of these faults, because the same batch succeeds later.
     assert all(is_transient(fault) for fault in faults), faults
+
+
+def test_a_database_is_migrated_that_a_standby_does_not_know_yet() -> None:
+    with PostgresPair() as pair, ThreadPoolExecutor(1) as background:
+        primary_first = make_url(pair.url)
+        hosts = primary_first.query["host"]
+        url = primary_first.update_query_dict({"host": tuple(reversed(hosts))}).set(database="new")
+        database = Database(pair.url)
+        pair.pause_standby()
+        migrating = background.submit(upgrade, url.render_as_string(hide_password=False), MARKET_DATA_MIGRATIONS)
+        wait_until(lambda: migrating.done() or _has_database(database, "new"))
+        pair.pause_standby(paused=False)
+        migrating.result()
+        database.engine.dispose()
+
+
+def _has_database(database: Database, name: str) -> bool:
+    with database.transaction() as tx:
+        return tx.execute(text("SELECT FROM pg_database WHERE datname = :name"), {"name": name}).first() is not None
