@@ -23,9 +23,12 @@ from deploy.cluster import readiness
 from deploy.cluster.cluster import CLUSTER, Cluster, prepared, proxy_url
 from deploy.cluster.layout import HOSTS
 from deploy.local.failure import Failure, ending
+from deploy.local.supervisor import wait_until
 
-# Of undisturbed trading after the last fault [s].
+# Of undisturbed trading before each fault, and after the last one [s].
 _QUIET_S = 10.0
+# The longest time after the end of a fault until every client trades again [s].
+_TRADE_AGAIN_S = 300.0
 _MOST_LISTED = 20
 
 
@@ -61,8 +64,7 @@ def main() -> int:
     for thread in (*traders, follower):
         thread.start()
     try:
-        begun = _break(cluster, list(faults.schedule(options.seed, options.faults)), started_s)
-        _wait_until_whole(cluster)
+        begun = _break(cluster, faults.schedule(options.seed, options.faults), traders, started_s)
         time.sleep(_QUIET_S)
         lasted_s = time.monotonic() - started_s
     finally:
@@ -83,16 +85,16 @@ def main() -> int:
         "gaps in a stream": follower.wrong,
     }
     findings += [f"{kind}: {one}" for kind, some in found.items() for one in some[:_MOST_LISTED]]
-    begins_us = [started_us + round(fault.begins_s * 1e6) for fault in begun]
+    begins_us = [started_us + round(began_s * 1e6) for _, began_s in begun]
     waits_s = verdict.standstills(clearing_data, started_us, begins_us)
-    for fault, wait_s in zip(begun, waits_s, strict=True):
+    for (fault, _), wait_s in zip(begun, waits_s, strict=True):
         if wait_s is None:
             findings.append(f"no order was settled after {fault.name}")
     shown = report.figures(options.seed, lasted_s, traders, follower)
     shown |= {name.replace(" ", "_"): len(some) for name, some in found.items()}
     shown["until_settled_s"] = [
-        {"fault": fault.name, "began_s": round(fault.begins_s, 1), "seconds": wait_s and round(wait_s, 2)}
-        for fault, wait_s in zip(begun, waits_s, strict=True)
+        {"fault": fault.name, "began_s": round(began_s, 1), "seconds": wait_s and round(wait_s, 2)}
+        for (fault, began_s), wait_s in zip(begun, waits_s, strict=True)
     ]
     shown["audit"] = [{"rule": rule["rule"], "passed": rule["passed"]} for rule in audited.get("rules", [])]
     shown["findings"] = findings
@@ -101,35 +103,51 @@ def main() -> int:
     return 1 if findings else 0
 
 
-def _break(cluster: Cluster, planned: Sequence[Fault], started_s: float) -> list[Fault]:
-    """Let faults begin and end at their times; return those that were possible, with the times at which they began."""
-    begun: list[Fault] = []
-    ends: list[tuple[float, str, Callable[[], None]]] = []
+def _break(
+    cluster: Cluster, groups: Sequence[Sequence[Fault]], traders: Sequence[Trader], started_s: float
+) -> list[tuple[Fault, float]]:
+    """Let faults happen, the next ones when clients trade again; return those that were possible, and when they began.
 
-    def end_those_due(at_s: float) -> None:
-        for entry in sorted(ends, key=lambda one: one[0]):
-            if entry[0] <= at_s:
-                time.sleep(max(started_s + entry[0] - time.monotonic(), 0.0))
-                entry[2]()
+    raises  Failure  clients do not trade again
+    """
+    begun: list[tuple[Fault, float]] = []
+    for group in groups:
+        time.sleep(_QUIET_S)
+        began_s = time.monotonic()
+        ends: list[tuple[float, str, Callable[[], None]]] = []
+        try:
+            for fault in group:
+                time.sleep(max(began_s + fault.after_s - time.monotonic(), 0.0))
+                _say(started_s, fault.name)
+                now_s = time.monotonic()
+                try:
+                    ends.append((now_s + fault.lasts_s, fault.name, faults.begin(fault, cluster)))
+                    begun.append((fault, now_s - started_s))
+                except Failure as failure:
+                    _say(started_s, f"not possible now: {failure}")
+            for entry in sorted(ends, key=lambda one: one[0]):
+                time.sleep(max(entry[0] - time.monotonic(), 0.0))
                 ends.remove(entry)
+                entry[2]()
                 _say(started_s, f"{entry[1]} is over")
-
-    try:
-        for fault in planned:
-            end_those_due(fault.begins_s)
-            time.sleep(max(started_s + fault.begins_s - time.monotonic(), 0.0))
-            began_s = time.monotonic() - started_s
-            _say(started_s, fault.name)
-            try:
-                ends.append((began_s + fault.lasts_s, fault.name, faults.begin(fault, cluster)))
-                begun.append(Fault(fault.kind, fault.host, began_s, fault.lasts_s))
-            except Failure as failure:
-                _say(started_s, f"not possible now: {failure}")
-        end_those_due(float("inf"))
-    finally:
-        for _, _, end in ends:
-            end()
+        finally:
+            for _, _, end in ends:
+                end()
+        _wait_for_trade(traders, after=", ".join(fault.name for fault in group))
+        _say(started_s, "all clients trade again")
+        # A second host that is lost before the first one is whole again is more than a cluster of three bears.
+        _wait_until_whole(cluster)
+        _say(started_s, "all hosts work together again")
     return begun
+
+
+def _wait_for_trade(traders: Sequence[Trader], *, after: str) -> None:
+    before = [len(trader.accepted) for trader in traders]
+
+    def all_trade() -> bool:
+        return all(len(trader.accepted) > count for trader, count in zip(traders, before, strict=True))
+
+    wait_until(all_trade, _TRADE_AGAIN_S, f"clients did not trade again after {after}")
 
 
 def _wait_until_whole(cluster: Cluster) -> None:
@@ -137,6 +155,11 @@ def _wait_until_whole(cluster: Cluster) -> None:
     # Supervisors may still be starting processes again, so nothing is checked meanwhile.
     readiness.wait_for_rabbitmq(cluster, still_up=_nothing)
     readiness.wait_for_postgres(cluster, still_up=_nothing)
+    wait_until(
+        lambda: len(readiness.standbys(cluster)) == len(HOSTS) - 1,
+        readiness.START_S,
+        "a server of Postgres does not follow the primary; see .run/cluster/host-1/logs/patroni.log and the others",
+    )
     readiness.wait_for_proxies(still_up=_nothing)
 
 

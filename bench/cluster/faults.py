@@ -6,7 +6,7 @@ import os
 import random
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -31,20 +31,24 @@ Kind = Literal[
     "move_leaders",  # the host's node of RabbitMQ gives up the leaders of all queues, and its clients
 ]
 
-# Of a fault, and between the beginnings of two: every other fault begins while the one before still lasts [s].
+# How long a fault lasts, and after what time a second one begins that overlaps with it [s].
 _LASTS_S = (8.0, 25.0)
-_AFTER_S = (22.0, 32.0)
-_OVERLAPPING_AFTER_S = (3.0, 8.0)
+_SECOND_AFTER_S = (2.0, 7.0)
+# The share of faults that another one overlaps with.
+_OVERLAPPING = 0.3
 _ANSWER_S = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault that happens to a host; times since the start of the run [s]."""
+    """A fault that happens to a host.
+
+    after_s  since the beginning of the fault that it overlaps with; 0: it is the first one [s]
+    """
 
     kind: Kind
     host: Host
-    begins_s: float
+    after_s: float
     lasts_s: float
 
     @property
@@ -53,17 +57,23 @@ class Fault:
         return self.kind if self.kind == "move_primary" else f"{self.kind} {self.host.name}"
 
 
-def schedule(seed: int, count: int) -> Iterator[Fault]:
-    """Return faults by the time at which they begin. All kinds happen before one happens again."""
+def schedule(seed: int, count: int) -> list[list[Fault]]:
+    """Return faults, in groups of one or of two that overlap. All kinds happen before one happens again."""
     chance = random.Random(f"hosts:{seed}")
     deck: list[Kind] = []
-    begins_s = 10.0
-    for number in range(count):
+    groups: list[list[Fault]] = []
+    for _ in range(count):
         if not deck:
             deck = list(get_args(Kind))
             chance.shuffle(deck)
-        yield Fault(deck.pop(), chance.choice(HOSTS), begins_s, chance.uniform(*_LASTS_S))
-        begins_s += chance.uniform(*(_AFTER_S if number % 2 else _OVERLAPPING_AFTER_S))
+        overlaps = bool(groups) and len(groups[-1]) == 1 and chance.random() < _OVERLAPPING
+        after_s = chance.uniform(*_SECOND_AFTER_S) if overlaps else 0.0
+        fault = Fault(deck.pop(), chance.choice(HOSTS), after_s, chance.uniform(*_LASTS_S))
+        if overlaps:
+            groups[-1].append(fault)
+        else:
+            groups.append([fault])
+    return groups
 
 
 def begin(fault: Fault, cluster: Cluster) -> Callable[[], None]:

@@ -23,19 +23,21 @@ CLIENT = "BENCH_0"
 
 
 def test_a_seed_makes_the_same_faults() -> None:
-    planned = [list(schedule(seed, 14)) for seed in (7, 7, 8)]
+    planned = [schedule(seed, 14) for seed in (7, 7, 8)]
     assert planned[0] == planned[1] != planned[2]
 
 
 def test_every_kind_happens_before_one_happens_again() -> None:
-    kinds = [fault.kind for fault in schedule(3, 14)]
+    kinds = [fault.kind for group in schedule(3, 14) for fault in group]
     assert sorted(kinds[:7]) == sorted(kinds[7:]) == sorted(get_args(Kind))
 
 
-def test_every_other_fault_overlaps_with_the_one_before() -> None:
-    planned = list(schedule(5, 14))
-    for first, second in zip(planned[::2], planned[1::2], strict=True):
-        assert first.begins_s < second.begins_s < first.begins_s + first.lasts_s
+def test_some_faults_overlap_and_no_more_than_two() -> None:
+    groups = [group for seed in range(20) for group in schedule(seed, 7)]
+    assert {len(group) for group in groups} == {1, 2}
+    for first, *others in groups:
+        assert first.after_s == 0
+        assert all(0 < other.after_s < first.lasts_s for other in others)
 
 
 # -- the clients -------------------------------------------------------------------------------------------------------

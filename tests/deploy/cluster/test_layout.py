@@ -101,6 +101,7 @@ def test_a_primary_that_lost_its_lock_does_not_write_it_again() -> None:
 def test_patroni_reaches_its_own_postgres_without_a_network() -> None:
     patroni = yaml.safe_load(services._filled("patroni.yml", **VALUES))
     assert patroni["postgresql"]["use_unix_socket"] is True
+    assert patroni["postgresql"]["remove_data_directory_on_rewind_failure"] is True
     assert patroni["postgresql"]["parameters"]["unix_socket_directories"] == "/folder"
     assert {"auth-local": "scram-sha-256"} in patroni["bootstrap"]["initdb"]
 
