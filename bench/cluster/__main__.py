@@ -18,6 +18,7 @@ from bench.cluster.clients import Follower, Trader
 from bench.cluster.faults import Fault
 from bench.scenarios import report as machine
 from bench.target.accounts import NAMES, open_accounts
+from bots.client import Client
 from db.connect import Database
 from deploy.cluster import readiness
 from deploy.cluster.cluster import CLUSTER, Cluster, prepared, proxy_url
@@ -30,6 +31,8 @@ _QUIET_S = 10.0
 # The longest time after the end of a fault until every client trades again [s].
 _TRADE_AGAIN_S = 300.0
 _MOST_LISTED = 20
+# The largest share of orders that may be denied, for lack of shares or too many open orders.
+_MOST_DENIED = 0.2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,6 +57,8 @@ def main() -> int:
     urls = [proxy_url(host) for host in HOSTS]
     admin_key = json.loads((CLUSTER.directory / "keys.json").read_text())["admin"]
     keys = open_accounts(urls[0], admin_key=admin_key, run_directory=CLUSTER.directory)
+    for name in NAMES:  # what earlier runs have left
+        Client(urls[0], keys[name]).cancel_all()
     run = f"hosts-{options.seed}-{int(time.time())}"
     per_s = options.rate / len(NAMES)
     traders = [
@@ -77,7 +82,9 @@ def main() -> int:
     follower.join()
     follower.catch_up(urls[0])
     accepted = {name: order_id for trader in traders for name, order_id in trader.accepted.items()}
-    lost, doubled = verdict.order_findings(accepted, NAMES, clearing_data, market_data)
+    lost, doubled, denied = verdict.order_findings(accepted, NAMES, clearing_data, market_data)
+    if denied > _MOST_DENIED * len(accepted):
+        findings.append(f"{denied:,} orders were denied, so this run proves little; start from an empty cluster")
     found = {
         "lost": lost,
         "doubled": doubled + [one for trader in traders for one in trader.doubled],
@@ -91,7 +98,7 @@ def main() -> int:
         if wait_s is None:
             findings.append(f"no order was settled after {fault.name}")
     shown = report.figures(options.seed, lasted_s, traders, follower)
-    shown |= {name.replace(" ", "_"): len(some) for name, some in found.items()}
+    shown |= {name.replace(" ", "_"): len(some) for name, some in found.items()} | {"denied": denied}
     shown["until_settled_s"] = [
         {"fault": fault.name, "began_s": round(began_s, 1), "seconds": wait_s and round(wait_s, 2)}
         for (fault, began_s), wait_s in zip(begun, waits_s, strict=True)

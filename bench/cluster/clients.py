@@ -40,7 +40,8 @@ class Trader(threading.Thread):
 
     def __init__(self, number: int, key: str, urls: Sequence[str], *, run: str, seed: int, per_s: float) -> None:
         super().__init__(name=f"trader {number}", daemon=True)
-        self._orders = cycle(json.loads(order.json) for order in flow.cycle(number, seed=seed, orders=_CYCLE))
+        # With another seed a client begins with the other side, so that shares do not run out in run after run.
+        self._orders = cycle(json.loads(order.json) for order in flow.cycle(number + seed, seed=seed, orders=_CYCLE))
         self._run = f"{run}-{number}"
         self._interval_s = ARRAY / per_s
         self._lines = [Line(url, key) for url in urls]

@@ -55,6 +55,7 @@ def as_text(shown: dict[str, Any]) -> str:
         *((f"  {one['began_s']:.0f} s: {one['fault']}", f"{one['seconds']} s") for one in shown["until_settled_s"]),
         ("until an array was accepted", "p50 {p50:.3f} s, max {max:.1f} s".format(**shown["until_accepted_s"])),
         ("answers", ", ".join(f"{count:,} x {said}" for said, count in shown["answers"].items())),
+        ("denied in order entry", f"{shown['denied']:,}"),
         ("refused", ", ".join(f"{count:,} x {said}" for said, count in shown["refused"].items()) or "none"),
         (
             "a stream of reports",

@@ -31,13 +31,14 @@ _TRADES = text(
 
 def order_findings(
     accepted: Mapping[str, int], clients: Sequence[str], clearing_data: Database, market_data: Database
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], list[str], int]:
     """Compare the answers that clients received with the register, the log and the reports.
 
     accepted  order ids by client order id, which no two clients share
-    returns   what is lost: an accepted order that is not there, not reported, or neither in the log nor denied; and
-              what is doubled: one that is there, in the log, or reported more than once
+    returns   what is lost: an accepted order that is not there, not reported, or neither in the log nor denied; what is
+              doubled: one that is there, in the log, or reported more than once; and how many were denied
     """
+    denied = 0
     lost: list[str] = []
     doubled: list[str] = []
     orders = read_orders(clearing_data, clients)
@@ -47,6 +48,7 @@ def order_findings(
         if row is None or row.client_order_id != name:
             lost.append(f"{name}: {order_id} is missing")
             continue
+        denied += row.is_denied
         times = logged[order_id] + row.is_denied, reported[order_id]
         if times != (1, 1):
             found = doubled if max(times) > 1 else lost
@@ -54,7 +56,7 @@ def order_findings(
                 f"{name}: {order_id} is in the log {logged[order_id]} times, denied: {row.is_denied}, "
                 f"reported {reported[order_id]} times"
             )
-    return lost, doubled
+    return lost, doubled, denied
 
 
 def standstills(clearing_data: Database, since_us: int, begins_us: Sequence[int]) -> list[float | None]:

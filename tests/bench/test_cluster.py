@@ -129,7 +129,7 @@ def test_a_follower_counts_what_comes_twice_and_finds_what_never_comes() -> None
 # -- the account -------------------------------------------------------------------------------------------------------
 
 
-def counted(found: tuple[list[str], list[str]]) -> tuple[int, int]:
+def counted(found: tuple[list[str], list[str], int]) -> tuple[int, int]:
     """Return the numbers of lost and doubled orders."""
     return len(found[0]), len(found[1])
 
@@ -168,6 +168,7 @@ def test_a_report_reads_well() -> None:
     shown = report.figures(7, 10.0, [trader], follower) | {
         "lost": 0,
         "doubled": 0,
+        "denied": 0,
         "gaps_in_a_stream": 0,
         "until_settled_s": [{"fault": "cut host-1", "began_s": 10.0, "seconds": 6.5}],
         "audit": [{"rule": 1, "passed": True}],
