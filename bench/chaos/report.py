@@ -157,9 +157,14 @@ def as_text(shown: dict[str, Any]) -> str:
 
 def write(shown: dict[str, Any], folder: Path = RESULTS) -> Path:
     """Write the report as Markdown and all figures as JSON; return the path of the Markdown."""
+    return write_as("chaos", shown, as_text(shown), folder)
+
+
+def write_as(kind: str, shown: dict[str, Any], text: str, folder: Path) -> Path:
+    """Write the report of a run of some kind, under its time and its seed; return the path of the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{shown['measured'][:19].replace(':', '')}-chaos-{shown['seed']}"
+    name = f"{shown['measured'][:19].replace(':', '')}-{kind}-{shown['seed']}"
     (folder / f"{name}.json").write_text(json.dumps(shown, indent=1) + "\n")
     report = folder / f"{name}.md"
-    report.write_text(as_text(shown))
+    report.write_text(text)
     return report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.chaos.report import write_as
 from bench.cluster.clients import Follower, Trader
 from bench.scenarios.report import commit
 
@@ -72,9 +72,4 @@ def as_text(shown: dict[str, Any]) -> str:
 
 def write(shown: dict[str, Any], folder: Path) -> Path:
     """Write the report as Markdown and all figures as JSON; return the path of the Markdown."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"{shown['measured'][:19].replace(':', '')}-cluster-{shown['seed']}"
-    (folder / f"{name}.json").write_text(json.dumps(shown, indent=1) + "\n")
-    file = folder / f"{name}.md"
-    file.write_text(as_text(shown))
-    return file
+    return write_as("cluster", shown, as_text(shown), folder)
