@@ -160,18 +160,14 @@ def _wait_for_trade(traders: Sequence[Trader], *, after: str) -> None:
 def _wait_until_whole(cluster: Cluster) -> None:
     """Return when all hosts work together again. Raises Failure."""
     # Supervisors may still be starting processes again, so nothing is checked meanwhile.
-    readiness.wait_for_rabbitmq(cluster, still_up=_nothing)
-    readiness.wait_for_postgres(cluster, still_up=_nothing)
+    readiness.wait_for_rabbitmq(cluster)
+    readiness.wait_for_postgres(cluster)
     wait_until(
         lambda: len(readiness.standbys(cluster)) == len(HOSTS) - 1,
         readiness.START_S,
         "a server of Postgres does not follow the primary; see .run/cluster/host-1/logs/patroni.log and the others",
     )
-    readiness.wait_for_proxies(still_up=_nothing)
-
-
-def _nothing() -> None:
-    """Check nothing."""
+    readiness.wait_for_proxies()
 
 
 def _say(started_s: float, line: str) -> None:

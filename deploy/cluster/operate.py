@@ -26,8 +26,8 @@ def main() -> int:
     cluster = _cluster()
     environment = cluster.environment(Instance(settings().run_directory))
     if module == _MIGRATE:
-        readiness.wait_for_rabbitmq(cluster, still_up=_nothing)
-        readiness.wait_for_postgres(cluster, still_up=_nothing)
+        readiness.wait_for_rabbitmq(cluster)
+        readiness.wait_for_postgres(cluster)
         environment |= cluster.for_migrate
     command = [sys.executable, "-m", module, *arguments]
     os.execve(command[0], command, os.environ | environment)
@@ -39,10 +39,6 @@ def _cluster() -> Cluster:
     if missing:
         raise Failure(f"not set: {', '.join(missing)}; copy .env.example to .env first")
     return Cluster({name: os.environ[variable] for name, variable in variables.items()}, os.environ)
-
-
-def _nothing() -> None:
-    """Check nothing: Docker starts engines again that fail."""
 
 
 if __name__ == "__main__":

@@ -19,7 +19,11 @@ START_S = 300
 _ANSWER_S = 5
 
 
-def wait_for_rabbitmq(cluster: Cluster, *, still_up: Callable[[], None]) -> None:
+def _nothing() -> None:
+    """Check nothing: something else starts again what fails."""
+
+
+def wait_for_rabbitmq(cluster: Cluster, *, still_up: Callable[[], None] = _nothing) -> None:
     """Return when all nodes of RabbitMQ are in one cluster. Raises Failure."""
 
     def are_one() -> bool:
@@ -41,7 +45,7 @@ def running_nodes(cluster: Cluster) -> int:
     return 0
 
 
-def wait_for_postgres(cluster: Cluster, *, still_up: Callable[[], None]) -> None:
+def wait_for_postgres(cluster: Cluster, *, still_up: Callable[[], None] = _nothing) -> None:
     """Return when there is a primary with a synchronous standby. Raises Failure."""
 
     def is_safe() -> bool:
@@ -76,7 +80,7 @@ def patroni_roles() -> dict[str, str]:
     return roles
 
 
-def wait_for_proxies(*, still_up: Callable[[], None]) -> None:
+def wait_for_proxies(*, still_up: Callable[[], None] = _nothing) -> None:
     """Return when every HAProxy leads to an api that is ready. Raises Failure."""
 
     def all_lead_on() -> bool:
