@@ -32,9 +32,12 @@ SCENARIOS = {
 }
 FEED = "feed"
 ANONYMOUS = "anonymous"
-ANONYMOUS_MEANS = "a trader's answers next to floods of requests without a valid key; not part of all"
 MOVES = "moves"
-MOVES_MEANS = "securities that move to other shards under load; needs several, as SHARDS=6 with --own; not part of all"
+# On an exchange, and not part of all.
+ON_REQUEST = {
+    ANONYMOUS: "a trader's answers next to floods of requests without a valid key; not part of all",
+    MOVES: "securities that move to other shards under load; needs several, as SHARDS=6 with --own; not part of all",
+}
 ORDER_ENTRY = "order_entry"
 API = "api"
 
@@ -54,7 +57,7 @@ PARTS = {
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     own = settings()
-    listed = SCENARIOS | {ENGINE: ENGINE_MEANS, ANONYMOUS: ANONYMOUS_MEANS, MOVES: MOVES_MEANS} | PARTS
+    listed = SCENARIOS | {ENGINE: ENGINE_MEANS} | ON_REQUEST | PARTS
     scenarios = "\n".join(f"  {name:12}{meaning}" for name, meaning in listed.items())
     command = argparse.ArgumentParser(
         prog="python -m bench",
@@ -133,7 +136,7 @@ def measure(
     for scenario in SCENARIOS if options.scenario == "all" else [options.scenario]:
         if scenario == "api" and own is None:
             continue  # it would stop the order entry of an exchange in use
-        means = SCENARIOS.get(scenario) or {ANONYMOUS: ANONYMOUS_MEANS, MOVES: MOVES_MEANS}[scenario]
+        means = (SCENARIOS | ON_REQUEST)[scenario]
         print(
             f"{scenario}: {means}; {options.seconds:.0f} s ...",
             file=sys.stderr,
