@@ -40,7 +40,7 @@ def is_team_name(name: str) -> bool:
 
 
 def _has_few_marks(seen: str) -> bool:
-    """Return whether no character has a pile of marks, and the first one is none, as it would be on other text."""
+    """Return whether no character carries too many marks, and the name does not begin with one."""
     marks = _MOST_MARKS
     for one in unicodedata.normalize("NFC", seen):
         marks = marks + 1 if unicodedata.category(one) in ("Mn", "Me") else 0
