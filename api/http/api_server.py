@@ -23,6 +23,7 @@ from api.http.server import MAX_CONNECTIONS, REQUEST_S, Connection, Server
 from api.http.stream_places import StreamPlaces
 from api.request.addresses import Proxies
 from api.request.auth import Environ, Keys
+from api.request.buckets import TokenBuckets
 from api.request.strangers import Strangers, TooManyRequests
 from api.request.traffic import Traffic
 from api.wire.problems import Problem, raw_answer, unavailable
@@ -33,9 +34,13 @@ log = structlog.get_logger()
 TURN_AWAY_S = 0.5
 # The server keeps this many of MAX_CONNECTIONS free by ending strangers' connections.
 SPARE_CONNECTIONS = 1_000
+# New connections of an address in a second, and at once after a pause [s]; those that carry a valid key do not count.
+NEW_CONNECTIONS_PER_S = 100
+NEW_CONNECTIONS_AT_ONCE_S = 10.0
 
 _LAST_CHUNK = b"0\r\n\r\n"
 
+_TOO_MANY_NEW = TooManyRequests("this address opens too many connections")
 _TOO_LARGE = Problem(413, "body_too_large", f"a body for a stream must have at most {MAX_STREAM_BODY_BYTES:,} bytes")
 
 
@@ -228,6 +233,8 @@ class ApiServer(Server):
     """
 
     handler_class = ApiConnection
+    #: Connections that are accepted before requests go on.
+    max_accept = 16
 
     def __init__(
         self,
@@ -249,16 +256,30 @@ class ApiServer(Server):
         self._proxies = proxies or Proxies([])
         self._most_of_an_address = most_of_an_address
         self._of_address: Counter[str] = Counter()
+        self._new = TokenBuckets(per_s=NEW_CONNECTIONS_PER_S, burst_s=NEW_CONNECTIONS_AT_ONCE_S)
         # Connections that have not carried a valid key, the oldest first.
         self._unknown: dict[ApiConnection, None] = {}
         super().__init__(listener, application, max_body_bytes=max_body_bytes)
 
+    def do_handle(self, client: socket.socket, peer: Any) -> None:
+        """Serve a new connection, unless its address opens too many: a flood of them must cost next to nothing."""
+        address, limited = self._address(peer)
+        if limited and self._new.wait_s(address):
+            self.turned_away("", _TOO_MANY_NEW)
+            _refuse_at_once(client, _TOO_MANY_NEW)
+            return
+        self._new.take(address)
+        super().do_handle(client, peer)
+
+    def _address(self, peer: Any) -> tuple[str, bool]:
+        """Return the address of a peer in the form of the limits, and whether they apply to it."""
+        host = str(peer[0]) if isinstance(peer, tuple) else ""
+        return self._proxies.client(host, None), not self._proxies.trusts(host)  # a proxy stands for many clients
+
     @contextmanager
     def admitted(self, connection: ApiConnection) -> Iterator[bool]:
         """Count a connection for the duration of the block; yield whether it may be served."""
-        peer = str(connection.client_address[0]) if isinstance(connection.client_address, tuple) else ""
-        address = self._proxies.client(peer, None)
-        limited = not self._proxies.trusts(peer)  # a proxy's address stands for many clients
+        address, limited = self._address(connection.client_address)
         if limited and self._of_address[address] >= self._most_of_an_address:
             yield False
             return
@@ -278,6 +299,7 @@ class ApiServer(Server):
         """Protect a connection that has carried a valid key from being ended for lack of room."""
         connection.is_new = False
         self._unknown.pop(connection, None)
+        self._new.give_back(self._address(connection.client_address)[0])
 
     def turned_away(self, method: str, problem: Problem) -> None:
         """Count a request that does not reach the application."""
@@ -302,3 +324,14 @@ class ApiServer(Server):
         for connection in list(islice(idle, max(most, 0))):
             del self._unknown[connection]
             connection.expire()
+
+
+def _refuse_at_once(client: socket.socket, problem: Problem) -> None:
+    """Send a problem and close, without waiting for anything."""
+    client.setblocking(False)
+    with suppress(OSError):
+        client.send(raw_answer(problem))
+        # Closing with unread data would discard the response.
+        client.shutdown(socket.SHUT_WR)
+        client.recv(65_536)
+    client.close()

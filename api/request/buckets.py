@@ -39,6 +39,11 @@ class TokenBuckets:
         deepest_s = now_s + self._burst_s + self._debt_s
         self._full_at_s[name] = min(max(self._full_at_s.get(name, 0.0), now_s) + self._each_s, deepest_s)
 
+    def give_back(self, name: str) -> None:
+        """Put a token back that was taken for nothing."""
+        if name in self._full_at_s:
+            self._full_at_s[name] -= self._each_s
+
     def reserve(self, name: str) -> float | None:
         """Take a token that need not be there yet.
 

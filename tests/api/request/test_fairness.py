@@ -214,3 +214,28 @@ def test_strangers_take_no_connections_from_traders(
         trader = stack.enter_context(gevent.socket.create_connection(running.address))
         trader.sendall(b"GET /0 HTTP/1.1\r\nHost: x\r\nX-API-Key: %b\r\n\r\n" % key.encode())
         assert trader.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def _ask(server_at: Any, *, source: str = FLOOD, key: str = "none") -> bytes:
+    """Send one request over a new connection; return the response."""
+    with gevent.socket.create_connection(server_at, source_address=(source, 0)) as client:
+        client.sendall(b"GET /0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-API-Key: %b\r\n\r\n" % key.encode())
+        response: bytes = client.recv(1_000)
+        return response
+
+
+def test_45_an_address_that_opens_too_many_connections_is_refused_before_its_request_is_read(
+    clearing_data: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_server, "NEW_CONNECTIONS_PER_S", 5)
+    monkeypatch.setattr(api_server, "NEW_CONNECTIONS_AT_ONCE_S", 1.0)
+    key = _new_key(clearing_data)
+    with ExitStack() as stack, gevent.Timeout(60):
+        running = stack.enter_context(_serving(_guard(clearing_data, refused_keys_per_s=100)))
+        for _ in range(20):  # of a trader, who needs no connection that lasts
+            assert _ask(running.address, key=key).startswith(b"HTTP/1.1 200")
+        flood = [_ask(running.address) for _ in range(10)]
+        assert b"429" not in b"".join(flood[:5])
+        assert flood[-1].startswith(b"HTTP/1.1 429")
+        assert b"this address opens too many connections" in flood[-1]
+        assert _ask(running.address, source=QUIET, key=key).startswith(b"HTTP/1.1 200")
