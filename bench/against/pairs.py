@@ -14,6 +14,7 @@ COMPARED = (
     "answer_ms",
     "ms",
     "cpu_us_an_order",
+    "bytes_an_order",
     "cores_used",
     "resident_mb",
     "other_cores",

@@ -49,6 +49,10 @@ def throughput_section(name: str, plan: Plan, outcome: Throughput, *, in_flight:
     sending = f"arrays of {plan.array_size}" if plan.array_size else "single orders"
     pace = f"{plan.rate:.0f} orders/s" if plan.rate else f"closed loop, at most {in_flight} orders under way"
     us_an_order = _us_an_order(outcome.cpu_s, load.accepted)
+    bytes_an_order = {
+        "wal": round(outcome.stored.wal_bytes / load.accepted),
+        "on disk": round(outcome.stored.disk_bytes / load.accepted),
+    }
     figures: dict[str, Any] = {
         "orders_a_second": round(outcome.orders_a_second, 1),
         "accepted_a_second": round(load.accepted / load.seconds, 1),
@@ -62,6 +66,7 @@ def throughput_section(name: str, plan: Plan, outcome: Throughput, *, in_flight:
         "largest_backlog_orders": outcome.largest_backlog,
         "answer_ms": {f"p{percent}": round(percentile_ms(load.latencies_s, percent), 2) for percent in (50, 95, 99)},
         "cpu_us_an_order": us_an_order,
+        "bytes_an_order": bytes_an_order,
         "other_cores": round(outcome.cpu_s[OTHER] / outcome.seconds, 2),
         "resident_mb": {part: round(size / 2**20) for part, size in sorted(outcome.resident_bytes.items())},
         "array_size": plan.array_size,
@@ -83,6 +88,7 @@ def throughput_section(name: str, plan: Plan, outcome: Throughput, *, in_flight:
         ("drained", f"{outcome.seconds - load.seconds:.2f} s after the last answer"),
         ("largest backlog", f"{outcome.largest_backlog:,} orders"),
         ("POST to answer", " · ".join(f"{name} {ms:.1f} ms" for name, ms in answer.items())),
+        ("written by Postgres", " · ".join(f"{name} {size:,} bytes an order" for name, size in bytes_an_order.items())),
         ("rest of the machine", _rest_of_the_machine(outcome.cpu_s, outcome.seconds)),
         *((f"CPU {part}", f"{us:.1f} µs an order") for part, us in us_an_order.items()),
     ]

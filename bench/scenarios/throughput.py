@@ -20,6 +20,7 @@ from bench.load.progress import Look, Progress
 from bench.target.accounts import NAMES
 from bench.target.cpu import OTHER, CpuMeter
 from bench.target.exchange import Exchange
+from bench.target.stores import Stored, stored
 from bots.client import Client
 from bots.contract import LimitOrder
 
@@ -53,6 +54,7 @@ class Throughput:
     moments: list[Moment]
     cpu_s: dict[str, float]
     resident_bytes: dict[str, int]
+    stored: Stored  # by this run
 
     @property
     def orders_a_second(self) -> float:
@@ -78,6 +80,7 @@ def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
 
     progress = Progress(exchange.clearing_data, exchange.market_data)
     trades_before = progress.account().trades_settled
+    stored_before = stored(exchange)
     meter = CpuMeter(exchange)
     started_s = time.perf_counter()
     pipe.send(None)
@@ -100,6 +103,7 @@ def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
         moments=moments,
         cpu_s=cpu_s | {LOAD: result.cpu_s, OTHER: cpu_s[OTHER] - result.cpu_s},
         resident_bytes=meter.resident_bytes(),
+        stored=stored(exchange).since(stored_before),
     )
 
 
