@@ -69,11 +69,12 @@ class ReportReaders:
         if self.client_id is not None:
             self._latest.extend(new)
         if not self._rooms.is_empty(self.room):
-            self._rooms.send("report", content_of(_event("update", new[-1].sequence, before, new)), self.room)
+            event = _event("update", new[-1].sequence, before, new)
+            self._rooms.send("report", content_of(event), self.room, own=True)
         if self.subscribers:
             frames = b"".join([text_frame(encode(report_of(report))) for report in new])
             for subscriber in list(self.subscribers):
-                subscriber.offer(frames)
+                subscriber.offer(frames, own=True)
 
     def are_slow(self) -> bool:
         """Return whether one of them has not read yet what was sent before."""

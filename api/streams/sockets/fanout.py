@@ -17,9 +17,10 @@ from api.streams.sockets.websocket import WebSocket
 
 log = structlog.get_logger()
 
-# The time between two rounds, and the fraction of a core that rounds may take from the trading stages [s; 1].
-EVERY_S = 0.01
-BUSY = 0.1
+# The time between two rounds, and the fraction of a core that rounds may take from the trading stages [s; 1]: of what
+# onlookers read, and of what a client reads about its own orders.
+EVERY_S, BUSY = 0.01, 0.1
+EVERY_OWN_S, BUSY_OWN = 0.0, 0.25
 # A client for which more than this waits is cut off; the sequence numbers show it what it has missed.
 MAX_WAITING_BYTES = 4_194_304
 # A client for which more than this waits gets no more of the reports that it has missed.
@@ -27,24 +28,44 @@ SLOW_BYTES = 1_048_576
 
 
 class Fanout:
-    """Runs the rounds that empty the outboxes."""
+    """Runs the rounds that empty the outboxes.
+
+    A client's own reports go in rounds of their own, which wait for nothing: they are what its next order depends on.
+    """
 
     def __init__(self) -> None:
-        self._due: list[Outbox] = []
-        self._before: list[Callable[[], None]] = []
-        self._is_coming = False
-        self._again_at = 0.0
+        self._rounds = {False: _Rounds(EVERY_S, BUSY), True: _Rounds(EVERY_OWN_S, BUSY_OWN)}
         #: The clients cut off because they did not read.
         self.cut_off = 0
 
-    def before_each_round(self, do: Callable[[], None]) -> None:
+    def before_each_round(self, do: Callable[[], None], *, own: bool = False) -> None:
         """Register a function that runs before each round, and may fill outboxes."""
-        self._before.append(do)
+        self._rounds[own].before.append(do)
 
-    def soon(self, outbox: Outbox) -> None:
+    def soon(self, outbox: Outbox, *, own: bool = False) -> None:
         """Empty an outbox in the next round."""
-        self._due.append(outbox)
-        self.wake()
+        self._rounds[own].due[outbox] = None
+        self.wake(own=own)
+
+    def wake(self, *, own: bool = False) -> None:
+        """Schedule a round, unless one is scheduled."""
+        self._rounds[own].wake()
+
+
+class _Rounds:
+    """Rounds of one kind.
+
+    every_s  the time between two [s]
+    busy     the fraction of a core that they may take
+    """
+
+    def __init__(self, every_s: float, busy: float) -> None:
+        self.due: dict[Outbox, None] = {}
+        self.before: list[Callable[[], None]] = []
+        self._every_s = every_s
+        self._busy = busy
+        self._is_coming = False
+        self._again_at = 0.0
 
     def wake(self) -> None:
         """Schedule a round, unless one is scheduled."""
@@ -55,14 +76,14 @@ class Fanout:
     def _round(self) -> None:
         began_s, cpu_s = time.monotonic(), time.thread_time()
         try:
-            for do in self._before:
+            for do in self.before:
                 do()
         finally:
             self._is_coming = False  # even after a failure the next frame gets its round
-        due, self._due = self._due, []
+        due, self.due = self.due, {}
         for outbox in due:
             outbox.empty()
-        self._again_at = began_s + max(EVERY_S, (time.thread_time() - cpu_s) / BUSY)
+        self._again_at = began_s + max(self._every_s, (time.thread_time() - cpu_s) / self._busy)
 
 
 class Outbox:
@@ -81,8 +102,11 @@ class Outbox:
         if self._waiting:
             self._fanout.soon(self)
 
-    def offer(self, frames: bytes) -> None:
-        """Queue frames; never waits."""
+    def offer(self, frames: bytes, *, own: bool = False) -> None:
+        """Queue frames; never waits.
+
+        own  whether they are reports of the client itself, which leave at once, and with them what waits before them
+        """
         if self._websocket is not None and not self._websocket.connected:
             return
         if self._waiting_bytes + len(frames) > MAX_WAITING_BYTES and self._websocket is not None:
@@ -90,10 +114,10 @@ class Outbox:
             self._fanout.cut_off += 1
             self.cut()
             return
-        if not self._waiting and self._websocket is not None:
-            self._fanout.soon(self)
         self._waiting.append(frames)
         self._waiting_bytes += len(frames)
+        if self._websocket is not None:
+            self._fanout.soon(self, own=own)
 
     def empty(self) -> None:
         """Send what the client takes at once, and the rest as it takes more."""

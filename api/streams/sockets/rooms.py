@@ -19,8 +19,11 @@ class Rooms(Protocol):
     def is_slow(self, room: str) -> bool:
         """Return whether a connection in a room has not yet read what was sent before."""
 
-    def send(self, name: str, content: Raw, room: str | None) -> None:
-        """Send an event to every connection in a room, or with None to all connections."""
+    def send(self, name: str, content: Raw, room: str | None, *, own: bool = False) -> None:
+        """Send an event to every connection in a room, or with None to all connections.
+
+        own  whether it is about the orders of those in the room, and leaves at once
+        """
 
 
 def room_of(channel: str, about: str) -> str:

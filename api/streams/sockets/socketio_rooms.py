@@ -73,8 +73,10 @@ class SocketIORooms:
         self._rooms_of: dict[str, frozenset[str | None]] = {}
         self._alike: defaultdict[frozenset[str | None], dict[str, None]] = defaultdict(dict)
         self._sizes: Counter[str] = Counter()
-        self._said: list[_Message] = []
-        fanout.before_each_round(self.settle)
+        # The events of the next round of either kind; see Fanout.
+        self._said: dict[bool, list[_Message]] = {False: [], True: []}
+        for own in self._said:
+            fanout.before_each_round(partial(self._settle, own=own), own=own)
 
     # -- membership --------------------------------------------------------------------------------------------------
 
@@ -143,16 +145,23 @@ class SocketIORooms:
 
     # -- events ------------------------------------------------------------------------------------------------------
 
-    def send(self, name: str, content: Raw, room: str | None) -> None:
-        """Send an event to every connection in a room, or with None to all connections; it is encoded once."""
+    def send(self, name: str, content: Raw, room: str | None, *, own: bool = False) -> None:
+        """Send an event to every connection in a room, or with None to all connections; it is encoded once.
+
+        own  whether it is about the orders of those in the room, and leaves at once
+        """
         packet = b'2["%b",%b]' % (name.encode(), bytes(content))  # Socket.IO's type EVENT
         frame = text_frame(b"4" + packet)  # Engine.IO's type MESSAGE
-        self._said.append(_Message(room, frame, packet.decode()))
-        self._fanout.wake()
+        self._said[own].append(_Message(room, frame, packet.decode()))
+        self._fanout.wake(own=own)
 
     def settle(self) -> None:
         """Hand the events so far to the current members of their rooms, before the membership changes."""
-        said, self._said = self._said, []
+        for own in self._said:
+            self._settle(own=own)
+
+    def _settle(self, *, own: bool) -> None:
+        said, self._said[own] = self._said[own], []
         if not said:
             return
         # Iterate over copies: a connection found to be gone leaves its rooms at once.
@@ -161,16 +170,16 @@ class SocketIORooms:
             if messages:
                 frames = b"".join([message.frame for message in messages])
                 for connection in list(connections):
-                    self._put(connection, messages, frames)
+                    self._put(connection, messages, frames, own=own)
 
-    def _put(self, connection_id: str, messages: list[_Message], frames: bytes) -> None:
+    def _put(self, connection_id: str, messages: list[_Message], frames: bytes, *, own: bool) -> None:
         connection = self._server.server.eio.sockets.get(connection_id)
         if connection is None or connection.closed:
             return
         outbox = self._outboxes.get(connection_id)
         # Engine.IO's own queue goes first. Polling clients have nothing else; otherwise it is mostly empty.
         if outbox is not None and connection.upgraded and connection.queue.empty():
-            outbox.offer(frames)
+            outbox.offer(frames, own=own)
             return
         for message in messages:
             self._server.server.eio.send_packet(connection_id, Packet(MESSAGE, message.text))

@@ -20,9 +20,12 @@ class Subscriber:
     def __init__(self, fanout: Fanout) -> None:
         self._outbox = Outbox(fanout)
 
-    def offer(self, frames: bytes) -> None:
-        """Queue frames; never waits."""
-        self._outbox.offer(frames)
+    def offer(self, frames: bytes, *, own: bool = False) -> None:
+        """Queue frames; never waits.
+
+        own  whether they are the client's own reports, which leave at once
+        """
+        self._outbox.offer(frames, own=own)
 
     @property
     def is_slow(self) -> bool:

@@ -137,3 +137,15 @@ def test_a_failed_round_does_not_stop_later_ones(rounds: Fanout) -> None:
             gevent.sleep(0.001)
     rounds.wake()
     assert read(theirs, 6) == b"early "
+
+
+def test_reports_of_the_client_itself_leave_at_once_behind_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "EVERY_S", 1_000.0)
+    ours, theirs = small_pair()
+    outbox, _ = outbox_on(Fanout(), ours)
+    outbox.offer(b"price 1, ")
+    assert read(theirs, 9) == b"price 1, "
+    outbox.offer(b"price 2, ")  # in the next round
+    gevent.sleep(0.05)
+    outbox.offer(b"report", own=True)
+    assert read(theirs, 15) == b"price 2, report"
