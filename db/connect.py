@@ -15,8 +15,10 @@ from sqlalchemy.exc import DBAPIError
 _READ_ONLY = "25006"
 
 # The rows that a stage looks up by key are in memory. With these settings Postgres does not read a whole table instead
-# of 500 of its rows, which would take twice as long, and never compiles a query that runs for a few milliseconds.
-_PLANNER = "-c random_page_cost=1.1 -c jit=off"
+# of 500 of its rows, which would take twice as long, and never compiles a query that runs for a few milliseconds. It
+# plans a prepared statement once for each connection: planning order entry's look for each batch took as long as the
+# look itself. So such a statement names rows by keys, and its plan is good for any number of them.
+_PLANNER = "-c random_page_cost=1.1 -c jit=off -c plan_cache_mode=force_generic_plan"
 
 # Without these settings a worker would wait two hours for an answer that a broken network has lost. With them it gives
 # up a host that is silent for about ten seconds, whether it waits for an answer or not [s; s; probes; ms].

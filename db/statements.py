@@ -142,7 +142,7 @@ def one_transaction(database: Database) -> Iterator[Statements]:
 
 
 class PreparedQuery:
-    """A query that each connection parses once and, in `market_data`, plans once.
+    """A query that each connection parses and plans once.
 
     Planning a query over all partitions takes longer than running it. The plan may be as old as the connection, so the
     query must name rows by keys: its plan must be good for any number of rows.

@@ -82,8 +82,9 @@ _READ = f"""
     SELECT 'security', security_id, phase, shard, tick_cents, min_price_cents, max_price_cents, issued_shares,
         price_cents, maker_fee_ppm, taker_fee_ppm, competition
     FROM securities LEFT JOIN last_prices USING (security_id)
-    WHERE delisted_us IS NULL AND ($6::text[] IS NULL OR security_id = ANY($6::text[]))
+    WHERE delisted_us IS NULL
 """  # noqa: S608 - the text is ours
+_READ_NAMED = f"{_READ} AND security_id = ANY($6)"
 
 
 # Later than the time of any request.
@@ -109,9 +110,12 @@ def lock_and_read(
     security_ids  the securities needed, so that many listed ones cost nothing; None for all
     """
     clients = [client_id for client_id in client_ids if client_id not in (DTCC, EXCHANGE)]
-    named = None if security_ids is None else list(security_ids)
     statements.add_prepared("lock_accounts", _LOCK_ACCOUNTS, (clients,))
-    statements.add_prepared("read_batch", _READ, (clients, list(sellers), earliest_us, *order_ids, named))
+    needed = (clients, list(sellers), earliest_us, *order_ids)
+    if security_ids is None:
+        statements.add_prepared("read_batch", _READ, needed)
+    else:
+        statements.add_prepared("read_batch_of_securities", _READ_NAMED, (*needed, list(security_ids)))
     known = Known([], [], [], [], [], {})
     for kind, name, other, *numbers in statements.run():
         if kind == "account":
