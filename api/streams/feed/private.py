@@ -18,7 +18,7 @@ from api.wire.problems import Problem
 from db.connect import Database
 from db.market_data import reads
 from tasks.data_feed.outgoing import FeedUpdate, Push
-from tasks.data_feed.readers import RENEW_EVERY_S
+from tasks.data_feed.readers import ASK_EVERY_S, RENEW_EVERY_S
 from tasks.data_feed.rules.rows import Report
 
 _reports_of = msgspec.json.Decoder(list[Report]).decode
@@ -80,7 +80,8 @@ class PrivateStreams:
         readers = self._readers.setdefault(client_id, ReportReaders(self._rooms, client_id))
         readers.connections += 1
         if not readers.has_begun:
-            self._announcements.make([client_id])  # before the read: see tasks.data_feed.readers
+            self._announcements.make([client_id])
+            gevent.sleep(ASK_EVERY_S)  # before the read: see tasks.data_feed.readers
             try:
                 self._begin(readers)
             except Problem:

@@ -155,7 +155,7 @@ def test_clients_that_reconnect_have_the_stored_state(
     follower = Follower(f"http://127.0.0.1:{streams.port}", api_keys.flood)
     raw = RawPrices(streams)
     happen(feed, range(1, 21))
-    wait_until(lambda: len(follower.trades) == 20)
+    wait_until(lambda: len(follower.trades) == len(follower.reports) == 20)
     if killed != "streams":
         redis.stop()
     happen(feed, range(21, 31))

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from tasks.data_feed.outgoing import FeedUpdate, News, Push, channel_of
 from tasks.data_feed.push import PAUSE_S, TIMEOUT_S, Pusher
-from tasks.data_feed.readers import EVERYONE, LASTS_S, Readers
+from tasks.data_feed.readers import ASK_EVERY_S, EVERYONE, LASTS_S, Readers
 from tasks.data_feed.rules.rows import Report
 from tests.support.redis_server import RedisServer
 
@@ -111,10 +111,10 @@ def test_reports_without_readers_are_not_pushed(redis: RedisServer) -> None:
     pusher.push_news(News(reports))
     readers.announce(["BOB"], now_s=time.time() - LASTS_S - 1)  # and its reader has left since
     pusher.push_news(News(reports))
-    readers.announce(["ANN"], now_s=time.time())
-    pusher.push_news(News(reports))
-    readers.announce([EVERYONE], now_s=time.time())
-    pusher.push_news(News(reports))
+    for reader in ("ANN", EVERYONE):
+        readers.announce([reader], now_s=time.time())
+        time.sleep(ASK_EVERY_S)
+        pusher.push_news(News(reports))
     pushed = pushes(redis, channel)
     assert [push.resynchronise for push in pushed] == [True, False, False]
     assert [[one.about for one in push.reports] for push in pushed] == [[], ["ANN"], ["ANN", "BOB"]]
@@ -137,3 +137,12 @@ def test_databases_of_one_redis_are_separate_channels() -> None:
     assert channel_of(Redis.from_url("redis://127.0.0.1/0")) == "data_feed"
     assert channel_of(Redis.from_url("redis://127.0.0.1")) == "data_feed"
     assert channel_of(Redis.from_url("redis://127.0.0.1/7")) == "data_feed.7"
+
+
+def test_the_feed_asks_for_readers_at_most_so_often(redis: RedisServer) -> None:
+    readers, now_s = Readers(redis.client), time.time()
+    assert not readers.at(now_s)("ANN")
+    readers.announce(["ANN"], now_s=now_s)
+    assert not readers.at(now_s + 0.9 * ASK_EVERY_S)("ANN")
+    assert readers.at(now_s + 1.1 * ASK_EVERY_S)("ANN")
+    assert readers.at(now_s - 60)("ANN")  # the clock was set back
