@@ -139,6 +139,8 @@ class StageConsumer(Consumer):
         """Send the task events of the last second; no fault of theirs may make this worker look dead."""
         try:
             if self.event_dispatcher:
+                for handler in self.handlers:
+                    handler.task_events.end_of_tick()
                 self.event_dispatcher.flush()
         except Exception:
             log.error("events_not_sent", exc_info=True)

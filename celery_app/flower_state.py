@@ -1,8 +1,8 @@
 """Flower's state of the workers: it counts messages, although one event stands for a whole batch of them.
 
-Flower spends about 50 µs on each event, more than a worker on a message. So a worker sends one event for each batch
-(`celery_app.stage`), with the number of its messages in the field `messages`. Flower's list of tasks then shows the
-batches, and its counts and metrics are those of the messages.
+Flower spends about 50 µs on each event, more than a worker on a message. So a worker sends one event for each batch, or
+for many (`celery_app.task_events`), with the number of messages in the field `messages`. Flower's list of tasks then
+shows the batches, and its counts and metrics are those of the messages.
 """
 
 from __future__ import annotations

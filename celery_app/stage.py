@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError
 
 from celery_app import fail_points
 from celery_app.publisher import NotSent, OutcomeUnknown
-from celery_app.summary import summary
+from celery_app.task_events import TaskEvents
 
 log = structlog.get_logger()
 
@@ -112,7 +112,7 @@ class MessageHandler:
         self._task = task
         self._consumer = consumer
         self._connection = consumer.connection
-        self._events = consumer.event_dispatcher
+        self.task_events = TaskEvents(consumer.event_dispatcher, task.name)
         self._held = consumer.progress.held
         self._turned = consumer.progress.turned
         self._deliveries = consumer.deliveries
@@ -324,24 +324,16 @@ class MessageHandler:
         self._forget_attempts([message])
 
     def _report(self, handled: list[tuple[Message, list[msgspec.Struct]]], runtime_s: float) -> None:
-        """Count the messages, and report them to Flower in one event, which celery_app.flower_state counts apart."""
+        """Count the messages, and report them to Flower."""
         state.all_total_count[0] += len(handled)
         state.total_count[self._task.name] += len(handled)
-        if not (self._events and self._events.enabled):
-            return
-        first, others = handled[0][0], len(handled) - 1
-        size = str(first.headers.get("argsrepr"))
-        about = summary([batch for _, batches in handled for batch in batches])
-        self._events.send(
-            "task-succeeded",
-            uuid=_id(first),
-            name=self._task.name,
-            args=(f"{size} and {others} more messages" if others else size) + (about and f": {about}"),
-            kwargs="{}",
-            result="None",
-            received=time.time() - runtime_s,
-            runtime=runtime_s / len(handled),
+        first = handled[0][0]
+        self.task_events.add(
+            _id(first),
+            str(first.headers.get("argsrepr")),
+            [batch for _, batches in handled for batch in batches],
             messages=len(handled),
+            runtime_s=runtime_s,
         )
 
 

@@ -53,4 +53,13 @@ API = (
         '    return None if identity.role == "admin" else identity.client_id\n',
         "    return None\n",
     ),
+    single(
+        "new_connections_unlimited",
+        "An address that opens too many connections is refused before its requests are read.",
+        "tests/api/request/test_fairness.py::"
+        "test_45_an_address_that_opens_too_many_connections_is_refused_before_its_request_is_read",
+        "api/http/api_server.py",
+        "        if limited and self._new.wait_s(address):\n",
+        "        if not limited and self._new.wait_s(address):\n",
+    ),
 )
