@@ -34,9 +34,12 @@ log = structlog.get_logger()
 TURN_AWAY_S = 0.5
 # The server keeps this many of MAX_CONNECTIONS free by ending strangers' connections.
 SPARE_CONNECTIONS = 1_000
-# New connections of an address in a second, and at once after a pause [s]; those that carry a valid key do not count.
+# New connections of an address in a second, and at once after a pause [s]. Those that carry a valid key or go on to the
+# streams do not count, and an address that has carried a valid key lately is not limited: its traders may need no
+# connection that lasts [s].
 NEW_CONNECTIONS_PER_S = 100
 NEW_CONNECTIONS_AT_ONCE_S = 10.0
+TRADER_LATELY_S = 60.0
 
 _LAST_CHUNK = b"0\r\n\r\n"
 
@@ -204,6 +207,7 @@ class ApiConnection(Connection):
             log.warning("streams_away", fault=str(fault))
             self.refuse(unavailable("streams"))
             return
+        self.server.forgive(self)  # the streams have limits of their own
         self.close_connection = True
         # Not a plain close: pywsgi first reads the rest from a socket, and that data belongs to `streams` now.
         os.close(self.socket.detach())
@@ -230,6 +234,7 @@ class ApiServer(Server):
     fast_lane           answers the requests of one route; None if the application answers all
     traffic             counts the requests that the server refuses by itself
     most_of_an_address  largest number of connections of an address
+    new_per_s           its new connections in a second without a valid key; None for NEW_CONNECTIONS_PER_S
     """
 
     handler_class = ApiConnection
@@ -248,6 +253,7 @@ class ApiServer(Server):
         fast_lane: FastLane | None = None,
         traffic: Traffic | None = None,
         most_of_an_address: int = MAX_CONNECTIONS,
+        new_per_s: int | None = None,
     ) -> None:
         self.streams = streams
         self.strangers = strangers
@@ -256,7 +262,8 @@ class ApiServer(Server):
         self._proxies = proxies or Proxies([])
         self._most_of_an_address = most_of_an_address
         self._of_address: Counter[str] = Counter()
-        self._new = TokenBuckets(per_s=NEW_CONNECTIONS_PER_S, burst_s=NEW_CONNECTIONS_AT_ONCE_S)
+        self._new = TokenBuckets(per_s=new_per_s or NEW_CONNECTIONS_PER_S, burst_s=NEW_CONNECTIONS_AT_ONCE_S)
+        self._traders = TokenBuckets(per_s=1 / TRADER_LATELY_S, burst_s=TRADER_LATELY_S)  # full without any lately
         # Connections that have not carried a valid key, the oldest first.
         self._unknown: dict[ApiConnection, None] = {}
         super().__init__(listener, application, max_body_bytes=max_body_bytes)
@@ -264,7 +271,7 @@ class ApiServer(Server):
     def do_handle(self, client: socket.socket, peer: Any) -> None:
         """Serve a new connection, unless its address opens too many: a flood of them must cost next to nothing."""
         address, limited = self._address(peer)
-        if limited and self._new.wait_s(address):
+        if limited and self._new.wait_s(address) and self._traders.is_full(address):
             self.turned_away("", _TOO_MANY_NEW)
             _refuse_at_once(client, _TOO_MANY_NEW)
             return
@@ -297,8 +304,14 @@ class ApiServer(Server):
 
     def keep(self, connection: ApiConnection) -> None:
         """Protect a connection that has carried a valid key from being ended for lack of room."""
-        connection.is_new = False
-        self._unknown.pop(connection, None)
+        if connection.is_new:
+            connection.is_new = False
+            self._unknown.pop(connection, None)
+            self.forgive(connection)
+            self._traders.take(self._address(connection.client_address)[0])
+
+    def forgive(self, connection: ApiConnection) -> None:
+        """Do not count a connection as a new one of a stranger."""
         self._new.give_back(self._address(connection.client_address)[0])
 
     def turned_away(self, method: str, problem: Problem) -> None:

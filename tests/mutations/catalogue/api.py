@@ -59,7 +59,7 @@ API = (
         "tests/api/request/test_fairness.py::"
         "test_45_an_address_that_opens_too_many_connections_is_refused_before_its_request_is_read",
         "api/http/api_server.py",
-        "        if limited and self._new.wait_s(address):\n",
-        "        if not limited and self._new.wait_s(address):\n",
+        "        if limited and self._new.wait_s(address) and self._traders.is_full(address):\n",
+        "        if not limited:\n",
     ),
 )
