@@ -177,7 +177,10 @@ class Channels:
             if connection not in self._identities:
                 self._private.close(readers)  # the client disconnected meanwhile
                 return
-            self._reports[connection] = readers
+            if connection in self._reports:
+                self._private.close(readers)  # another request of a polling client was faster
+            else:
+                self._reports[connection] = readers
         readers = self._reports[connection]
         self._begin("report", content_of(readers.snapshot()), readers.room)
 

@@ -1,4 +1,4 @@
-"""Which clients' reports are read as they come: the streams announce it in Redis, and the feed asks after each commit.
+"""Which clients' reports are read as they come: the streams announce it in Redis, and the feed asks there.
 
 The feed asks at most every `ASK_EVERY_S`, and needs the answer after it has committed to Postgres; a reader waits for
 as long between its announcement and its first read of Postgres. So what is stored while a reader comes is read from

@@ -14,7 +14,6 @@ from api.streams.feed.report_catch_up import ReportCatchUp
 from api.streams.feed.report_readers import LATEST_REPORTS, ReportReaders
 from api.streams.sockets.rooms import Rooms
 from api.streams.sockets.subscriber import Subscriber
-from api.wire.problems import Problem
 from db.connect import Database
 from db.market_data import reads
 from tasks.data_feed.outgoing import FeedUpdate, Push
@@ -80,11 +79,11 @@ class PrivateStreams:
         readers = self._readers.setdefault(client_id, ReportReaders(self._rooms, client_id))
         readers.connections += 1
         if not readers.has_begun:
-            self._announcements.make([client_id])
-            gevent.sleep(ASK_EVERY_S)  # before the read: see tasks.data_feed.readers
             try:
+                self._announcements.make([client_id])
+                gevent.sleep(ASK_EVERY_S)  # before the read: see tasks.data_feed.readers
                 self._begin(readers)
-            except Problem:
+            except BaseException:
                 self.close(readers)
                 raise
         return readers

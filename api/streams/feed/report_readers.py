@@ -66,15 +66,16 @@ class ReportReaders:
         new = feed.take(reports)
         if not new:
             return
-        if self.client_id is not None:
+        own = self.client_id is not None
+        if own:
             self._latest.extend(new)
         if not self._rooms.is_empty(self.room):
             event = _event("update", new[-1].sequence, before, new)
-            self._rooms.send("report", content_of(event), self.room, own=True)
+            self._rooms.send("report", content_of(event), self.room, own=own)
         if self.subscribers:
             frames = b"".join([text_frame(encode(report_of(report))) for report in new])
             for subscriber in list(self.subscribers):
-                subscriber.offer(frames, own=True)
+                subscriber.offer(frames, own=own)
 
     def are_slow(self) -> bool:
         """Return whether one of them has not read yet what was sent before."""

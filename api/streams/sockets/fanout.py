@@ -30,7 +30,8 @@ SLOW_BYTES = 1_048_576
 class Fanout:
     """Runs the rounds that empty the outboxes.
 
-    A client's own reports go in rounds of their own, which wait for nothing: they are what its next order depends on.
+    A client's own reports go in rounds of their own, which wait only if they take too much of a core: they are what the
+    client's next order depends on.
     """
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ FEED = (
         "The feed pushes the reports that a client of the streams reads.",
         "tests/api/streams/feed/test_reports_behind.py::test_reports_are_pushed_to_a_reader_from_its_first_moment_on",
         "api/streams/feed/private.py",
-        "            self._announcements.make([client_id])\n",
+        "                self._announcements.make([client_id])\n",
         "",
     ),
     single(
