@@ -8,6 +8,7 @@ it had been sent alone.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,9 @@ from db.connect import Database, copy_rows, is_read_only, refuse_control_charact
 FEW_ROWS = 16
 # Up to this many rows, a prepared INSERT is worth an additional statement on each connection.
 PREPARED_ROWS = 4
+
+# How old a plan may become [s]: tables grow, and one that was empty has a plan that reads all of it.
+REPLAN_S = 5.0
 
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 
@@ -127,6 +131,9 @@ def one_transaction(database: Database) -> Iterator[Statements]:
         # SQLAlchemy's isolation level "AUTOCOMMIT" would set the level of the session, in a round trip of its own.
         driver.autocommit = True
         statements = Statements(tx)
+        if time.monotonic() - tx.info.setdefault("planned_at", time.monotonic()) > REPLAN_S:
+            tx.info["planned_at"] = time.monotonic()
+            statements.add("DISCARD PLANS")
         statements.add("BEGIN")
         try:
             yield statements
