@@ -150,6 +150,7 @@ class StageConsumer(Consumer):
 
     def shutdown(self) -> None:
         """Stop consuming, then let the stages save their state."""
+        self._flush_events()
         super().shutdown()
         self._watchdog.stop()
         for stage in self._stages.values():
