@@ -39,7 +39,8 @@ def run_directory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def shared_api(run_directory: Path) -> Iterator[Api]:
+def shared_api(run_directory: Path, _databases: object) -> Iterator[Api]:
+    """Return an api on migrated databases, whatever they hold."""
     with running_api({"RUN_DIRECTORY": str(run_directory)}) as api:
         yield api
 
