@@ -17,6 +17,7 @@ from db.clearing_data.clients.keys import ADMIN, make_key
 from db.connect import Database
 from tasks.messages import EntryBatch, Request
 from tests.support import broker
+from tests.support.databases import renew_clearing_data, renew_market_data
 from tests.support.web import Api, running_api
 
 _decode = msgspec.json.Decoder(tuple[tuple[list[EntryBatch]], dict[str, Any], Any]).decode
@@ -39,8 +40,10 @@ def run_directory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def shared_api(run_directory: Path, _databases: object) -> Iterator[Api]:
-    """Return an api on migrated databases, whatever they hold."""
+def shared_api(run_directory: Path, _databases: tuple[Database, Database]) -> Iterator[Api]:
+    """Return an api on the databases as the tests before leave them; at first, those of a new exchange."""
+    renew_clearing_data(_databases[0])
+    renew_market_data(_databases[1])
     with running_api({"RUN_DIRECTORY": str(run_directory)}) as api:
         yield api
 
