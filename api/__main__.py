@@ -14,7 +14,7 @@ import sys
 import structlog
 
 from api.app import FAST_LANE, KEYS, TRAFFIC, create_app
-from api.http.api_server import NEW_CONNECTIONS_PER_S, ApiServer
+from api.http.api_server import ApiServer
 from api.http.process import listen, refused, serve
 from api.http.stream_places import StreamPlaces
 from api.request.addresses import Proxies
@@ -51,7 +51,7 @@ def main() -> int:
         fast_lane=app.extensions[FAST_LANE],
         traffic=app.extensions[TRAFFIC],
         most_of_an_address=s.max_connections_per_address,
-        new_per_s=max(s.max_anonymous_per_s, NEW_CONNECTIONS_PER_S),
+        anonymous_per_s=s.max_anonymous_per_s,
     )
     structlog.get_logger().info("api_listens", address=f"http://{s.api_host}:{s.api_port}")
     return serve(server)

@@ -234,7 +234,7 @@ class ApiServer(Server):
     fast_lane           answers the requests of one route; None if the application answers all
     traffic             counts the requests that the server refuses by itself
     most_of_an_address  largest number of connections of an address
-    new_per_s           its new connections in a second without a valid key; None for NEW_CONNECTIONS_PER_S
+    anonymous_per_s     its requests in a second without a valid key: it may open as many connections
     """
 
     handler_class = ApiConnection
@@ -253,7 +253,7 @@ class ApiServer(Server):
         fast_lane: FastLane | None = None,
         traffic: Traffic | None = None,
         most_of_an_address: int = MAX_CONNECTIONS,
-        new_per_s: int | None = None,
+        anonymous_per_s: int = 0,
     ) -> None:
         self.streams = streams
         self.strangers = strangers
@@ -262,7 +262,8 @@ class ApiServer(Server):
         self._proxies = proxies or Proxies([])
         self._most_of_an_address = most_of_an_address
         self._of_address: Counter[str] = Counter()
-        self._new = TokenBuckets(per_s=new_per_s or NEW_CONNECTIONS_PER_S, burst_s=NEW_CONNECTIONS_AT_ONCE_S)
+        per_s = max(anonymous_per_s, NEW_CONNECTIONS_PER_S)
+        self._new = TokenBuckets(per_s=per_s, burst_s=NEW_CONNECTIONS_AT_ONCE_S)
         self._traders = TokenBuckets(per_s=1 / TRADER_LATELY_S, burst_s=TRADER_LATELY_S)  # full without any lately
         # Connections that have not carried a valid key, the oldest first.
         self._unknown: dict[ApiConnection, None] = {}
