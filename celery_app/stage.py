@@ -1,8 +1,8 @@
 """A stage of the pipeline: a Celery task that handles all delivered messages as one batch.
 
 Each message costs far more than the orders in it. So the worker calls the task once for all messages that RabbitMQ has
-delivered, up to its prefetch: one transaction, one message to each later stage, then the acknowledgements. No timer
-is involved: the worker handles a single message at once, and many messages together.
+delivered, up to its prefetch: one transaction, one message to each later stage, then the acknowledgements. A message
+that comes alone is handled at once; after a batch of several, `celery_app.gathering` lets more of them arrive.
 
 Celery provides for this. A task class names a strategy, the function that receives the task's messages in the worker;
 the default strategy hands each message to the pool. This one runs the batch in the worker's main loop, so pool and
@@ -26,7 +26,9 @@ from psycopg2 import InterfaceError, OperationalError
 from sqlalchemy.exc import DBAPIError
 
 from celery_app import fail_points
+from celery_app.gathering import gathering_s
 from celery_app.publisher import NotSent, OutcomeUnknown
+from celery_app.settings import settings
 from celery_app.task_events import TaskEvents
 
 log = structlog.get_logger()
@@ -130,7 +132,7 @@ class MessageHandler:
         self._waiting.append(message)
 
     def handle_delivered(self) -> None:
-        """Handle the delivered messages, unless they wait for a service that is unavailable."""
+        """Handle the delivered messages, unless they wait for others, or for a service that is unavailable."""
         if self._waiting and not self._due:
             self._handle()
 
@@ -153,8 +155,18 @@ class MessageHandler:
         if deliveries >= SUSPICIOUS_DELIVERIES:
             log.warning("unit_suspicious", stage=self._task.name, messages=len(readable), deliveries=deliveries)
             self._handle_suspicious(readable, deliveries)
-        elif readable and not self._run(readable):
-            self._isolate(readable)
+        elif readable:
+            if not self._run(readable):
+                self._isolate(readable)
+            self._let_gather(messages)
+
+    def _let_gather(self, handled: list[Message]) -> None:
+        if self._due:  # a service went away
+            return
+        size = sum(len(message.body) for message in handled)
+        wait_s = gathering_s(len(handled), size, most=settings().prefetch_messages)
+        if wait_s:
+            self._handle_later(wait_s)
 
     def _read(self, message: Message) -> list[msgspec.Struct] | None:
         """Decode the batches of a message; reject an unreadable one and return None."""

@@ -12,6 +12,7 @@ import structlog
 from celery import signals
 from psycopg2 import OperationalError
 
+from celery_app import gathering
 from celery_app.app import app
 from celery_app.stage import InvariantBroken, Stage
 from tasks.messages import EntryBatch
@@ -19,6 +20,10 @@ from tasks.messages import EntryBatch
 app.conf.include = []
 # Set by a test: messages may not overtake each other, and this is the file for attempts to handle suspicious ones.
 KEEPS_ORDER = "PROBE_KEEPS_ORDER"
+# Set by a test: the pause after a batch of two messages [s].
+GATHERS_S = "PROBE_GATHERS_S"
+if GATHERS_S in os.environ:
+    gathering.MESSAGE_S = gathering.LONGEST_S = float(os.environ[GATHERS_S])  # type: ignore[misc]
 # The time in a part of a divided batch.
 PART = 1
 log = structlog.get_logger()

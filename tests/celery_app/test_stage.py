@@ -47,6 +47,18 @@ def test_all_delivered_messages_are_one_batch(broker: Connection, publisher: Pub
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
 
 
+def test_after_a_batch_of_several_messages_more_of_them_gather(broker: Connection, publisher: Publisher) -> None:
+    send(publisher, "A")
+    send(publisher, "B")
+    with Worker(ORDER_ENTRY, app=PROBE, environment={"PROBE_GATHERS_S": "5"}) as worker:
+        worker.wait_for_log("clients=A+B")
+        send(publisher, "C")
+        send(publisher, "D")
+        worker.wait_for_log("clients=C+D")
+        assert worker.stop() == 0
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+
+
 def test_only_the_bad_message_becomes_a_dead_letter(broker: Connection, publisher: Publisher) -> None:
     for client in ("A", "BAD", "B"):
         send(publisher, client)
