@@ -23,6 +23,7 @@ from bench.load.subscribers import CrowdResult, run
 from bench.scenarios import throughput
 from bench.scenarios.report import Section, percentile_ms
 from bench.scenarios.throughput import LOAD, Throughput
+from bench.target import accounts
 from bench.target.cpu import OTHER
 from bench.target.exchange import Exchange
 from db.market_data.reads import FIRST_EVENT
@@ -53,6 +54,7 @@ class Delays:
 def measure(exchange: Exchange, *, seconds: float, in_flight: int, seed: int) -> Section:
     """Measure the delays at a fixed rate, then the cost of the subscribers."""
     plan = exchange.plan(connections=CONNECTIONS, array_size=0, seconds=seconds, rate=ORDERS_A_SECOND, seed=seed)
+    _level(exchange)
     before = _book_changes(exchange)
     with _crowd(plan) as crowd:
         calm = throughput.measure(exchange, plan, in_flight=in_flight)
@@ -107,12 +109,18 @@ class Turns:
 def _by_turns(exchange: Exchange, plan: Plan, *, in_flight: int) -> Turns:
     turns = Turns([], [], [])
     for _ in range(TURNS):
+        _level(exchange)
         turns.alone.append(throughput.measure(exchange, plan, in_flight=in_flight))
+        _level(exchange)
         with _crowd(plan) as crowd:
             turns.crowded.append(throughput.measure(exchange, plan, in_flight=in_flight))
         assert crowd.heard is not None
         turns.heard.append(crowd.heard)
     return turns
+
+
+def _level(exchange: Exchange) -> None:
+    accounts.level(exchange.url, admin_key=exchange.admin_key, keys=exchange.client_keys)
 
 
 def _book_changes(exchange: Exchange) -> int:

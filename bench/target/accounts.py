@@ -10,7 +10,10 @@ next run.
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Mapping
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,6 +29,9 @@ NAMES = [f"BENCH_{number}" for number in range(CLIENTS)]
 TAKER = "BENCH_TAKER"
 TAKER_SHARES = 1_000
 KEYS_FILE = "bench_keys.json"
+
+
+LEVEL_TIMEOUT_S = 60.0
 
 
 class NoAccounts(Exception):
@@ -51,6 +57,31 @@ def open_accounts(url: str, *, admin_key: str, run_directory: Path) -> dict[str,
         file.touch(mode=0o600)
         file.write_text(json.dumps(keys))
     return keys
+
+
+def level(url: str, *, admin_key: str, keys: Mapping[str, str]) -> None:
+    """Cancel the open orders of the clients of the flow, and give each the shares that it began with.
+
+    A run that ends in the middle of the flow's cycle leaves some clients without shares, and the next one would hardly
+    trade.
+    raises  TimeoutError  an order stays open
+    """
+    admin = Client(url, admin_key)
+    for name in NAMES:
+        Client(url, keys[name]).cancel_all()
+    deadline_s = time.monotonic() + LEVEL_TIMEOUT_S
+    more: list[tuple[str, str, int]] = []
+    for name, security_id in product(NAMES, SECURITIES):
+        while (holding := admin.holding(security_id, name)).held:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"orders of {name} are still open after {LEVEL_TIMEOUT_S:.0f} s")
+            time.sleep(0.05)
+        more.append((name, security_id, SHARES - holding.shares))
+    # Withdrawals first: no more than the issued shares can be deposited.
+    for name, security_id, shares in sorted(more, key=lambda one: one[2]):
+        move = admin.deposit_shares if shares > 0 else admin.withdraw_shares
+        if shares:
+            move(name, security_id, abs(shares), transfer_id=f"bench-{uuid4().hex}")
 
 
 def _is_known(url: str, key: str) -> bool:

@@ -25,6 +25,11 @@ class Exchange:
     redis_url: str
     run_directory: Path
 
+    @property
+    def admin_key(self) -> str:
+        """The key of the exchange's administrator."""
+        return _admin_key(self.run_directory)
+
     def plan(
         self,
         *,
@@ -56,13 +61,16 @@ def running_exchange(url: str, settings: Settings) -> Exchange:
     raises  FileNotFoundError, NoAccounts
     """
     run_directory = settings.run_directory.resolve()
-    admin_key = json.loads((run_directory / "keys.json").read_text())["admin"]
     return Exchange(
         url=url,
-        client_keys=open_accounts(url, admin_key=admin_key, run_directory=run_directory),
+        client_keys=open_accounts(url, admin_key=_admin_key(run_directory), run_directory=run_directory),
         clearing_data=Database(settings.clearing_data_url.get_secret_value(), application_name="bench"),
         market_data=Database(settings.market_data_url.get_secret_value(), application_name="bench"),
         broker_url=settings.broker_url.get_secret_value(),
         redis_url=settings.redis_url.get_secret_value(),
         run_directory=run_directory,
     )
+
+
+def _admin_key(run_directory: Path) -> str:
+    return str(json.loads((run_directory / "keys.json").read_text())["admin"])
