@@ -100,8 +100,8 @@ def environment(folder: Path, *, node: str, address: str, epmd_port: int, distri
         "RABBITMQ_DIST_PORT": str(distribution_port),
         "ERL_EPMD_PORT": str(epmd_port),
         "ERL_EPMD_ADDRESS": address,
-        # On a small machine, threads that spin while they wait take CPU from the workers. The log of the quorum queues is
-        # on disk after one call instead of two.
+        # On a small machine, threads that spin while they wait take CPU from the workers. The log of the quorum queues
+        # is on disk after one call instead of two.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
             "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -ra wal_write_strategy o_sync "
             f"-kernel inet_dist_use_interface {{{address.replace('.', ',')}}}"
