@@ -149,13 +149,21 @@ class StageConsumer(Consumer):
         """Let task events wait for the tick: sent after each batch, they would cost more than a single order."""
 
     def shutdown(self) -> None:
-        """Stop consuming, then let the stages save their state."""
+        """Handle what waits, stop consuming, then let the stages save their state."""
+        self._stop_gathering()
         self._flush_events()
         super().shutdown()
         self._watchdog.stop()
         for stage in self._stages.values():
             if not stage.broken:
                 stage.stop()
+
+    def _stop_gathering(self) -> None:
+        try:
+            for handler in self.handlers:
+                handler.stop_gathering()
+        except self.connection_errors as fault:
+            log.warning("waiting", for_="RabbitMQ", fault=str(fault)[:200])  # it delivers them again
 
     def create_task_handler(self, *arguments: Any, **keywords: Any) -> Callable[[Message], None]:
         """Return the function that takes every message; it does not raise for an unreadable one."""

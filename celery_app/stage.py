@@ -2,7 +2,7 @@
 
 Each message costs far more than the orders in it. So the worker calls the task once for all messages that RabbitMQ has
 delivered, up to its prefetch: one transaction, one message to each later stage, then the acknowledgements. A message
-that comes alone is handled at once; after a batch of several, `celery_app.gathering` lets more of them arrive.
+that comes alone is handled at once; after a batch of several, more of them may gather (`celery_app.gathering`).
 
 Celery provides for this. A task class names a strategy, the function that receives the task's messages in the worker;
 the default strategy hands each message to the pool. This one runs the batch in the worker's main loop, so pool and
@@ -19,6 +19,7 @@ from typing import Any, ClassVar, NoReturn, get_type_hints
 import msgspec
 import psycopg2
 import structlog
+from amqp.exceptions import ChannelError, RecoverableConnectionError
 from celery import Celery, Task
 from celery.worker import state
 from kombu.message import Message
@@ -26,7 +27,7 @@ from psycopg2 import InterfaceError, OperationalError
 from sqlalchemy.exc import DBAPIError
 
 from celery_app import fail_points
-from celery_app.gathering import gathering_s
+from celery_app.gathering import Gathering
 from celery_app.publisher import NotSent, OutcomeUnknown
 from celery_app.settings import settings
 from celery_app.task_events import TaskEvents
@@ -121,6 +122,7 @@ class MessageHandler:
         self._waiting: list[Message] = []
         self._due = False
         self._wait_s = FIRST_WAIT_S
+        self._gathering = Gathering(lambda: consumer.hub, self._look, most=settings().prefetch_messages)
         batches = get_type_hints(type(task).run)["batches"]
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(
             tuple[tuple[batches], dict[str, Any], Any]  # type: ignore[valid-type]
@@ -133,8 +135,13 @@ class MessageHandler:
 
     def handle_delivered(self) -> None:
         """Handle the delivered messages, unless they wait for others, or for a service that is unavailable."""
-        if self._waiting and not self._due:
+        if self._waiting and not self._due and not self._gathering.holds(self._waiting):
             self._handle()
+
+    def stop_gathering(self) -> None:
+        """Handle messages that wait for others; the worker calls this at a warm stop."""
+        if self._gathering.cancel():
+            self._look()
 
     def _handle_later(self, wait_s: float) -> None:
         self._due = True
@@ -142,11 +149,26 @@ class MessageHandler:
         self._consumer.hub.call_later(wait_s, self._handle_delayed)
 
     def _handle_delayed(self) -> None:
+        self._due = False
+        self._look()
+
+    def _look(self) -> None:
+        """Have the worker read what has arrived, and handle what waits.
+
+        A timer of the loop calls this. The loop only logs what a timer raises, except a fault of the connection and the
+        end of the worker, and the messages would wait for ever.
+        """
         if self._consumer.connection is not self._connection:
             return  # RabbitMQ hung up; it delivers these again over the new connection
-        self._connection.connection.read_arrived()
-        self._due = False
-        self._handle()
+        try:
+            self._connection.connection.on_readable()
+        except self._consumer.connection_errors:
+            raise
+        except ChannelError as fault:
+            raise RecoverableConnectionError(str(fault)) from fault
+        except Exception:
+            log.critical("unit_failed", stage=self._task.name, exc_info=True)
+            raise SystemExit(1) from None
 
     def _handle(self) -> None:
         messages, self._waiting = self._waiting, []
@@ -158,15 +180,8 @@ class MessageHandler:
         elif readable:
             if not self._run(readable):
                 self._isolate(readable)
-            self._let_gather(messages)
-
-    def _let_gather(self, handled: list[Message]) -> None:
-        if self._due:  # a service went away
-            return
-        size = sum(len(message.body) for message in handled)
-        wait_s = gathering_s(len(handled), size, most=settings().prefetch_messages)
-        if wait_s:
-            self._handle_later(wait_s)
+            if not self._due:
+                self._gathering.begin_after(messages)
 
     def _read(self, message: Message) -> list[msgspec.Struct] | None:
         """Decode the batches of a message; reject an unreadable one and return None."""

@@ -32,7 +32,7 @@ _BID = REFERENCE_CENTS * 16 // 10 / 100
 # More than all offers, so that the next sale trades at the price of the bid.
 _BID_SHARES = 5_000
 _OFFERED = 200
-# Above all bids of the other clients, so that only a buy-in buys, and below its limit, 10 % above the last price.
+# Above all bids of the other clients, so that only a buy-in buys, and below its limit: 10 % above the last price.
 _OFFER_TO_BUY_INS = REFERENCE_CENTS * 101 // 100 / 100
 _PAUSE_S = (3.0, 8.0)
 _BID_LASTS_S = 1.5

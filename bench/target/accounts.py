@@ -13,7 +13,6 @@ import json
 import time
 from collections.abc import Mapping
 from decimal import Decimal
-from itertools import product
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,8 +29,9 @@ TAKER = "BENCH_TAKER"
 TAKER_SHARES = 1_000
 KEYS_FILE = "bench_keys.json"
 
-
 LEVEL_TIMEOUT_S = 60.0
+
+_REMEDY = "start from an empty exchange with `make clean` and `make up BOTS=none`, or add --own"
 
 
 class NoAccounts(Exception):
@@ -50,38 +50,42 @@ def open_accounts(url: str, *, admin_key: str, run_directory: Path) -> dict[str,
         try:
             keys = {name: _opened(admin, name, SHARES) for name in NAMES} | {TAKER: _opened(admin, TAKER, TAKER_SHARES)}
         except Problem as problem:
-            raise NoAccounts(
-                f"the benchmark cannot open its accounts: {problem}; start from an empty exchange with `make clean` "
-                "and `make up BOTS=none`, or add --own"
-            ) from problem
+            raise NoAccounts(f"the benchmark cannot open its accounts: {problem}; {_REMEDY}") from problem
         file.touch(mode=0o600)
         file.write_text(json.dumps(keys))
     return keys
 
 
 def level(url: str, *, admin_key: str, keys: Mapping[str, str]) -> None:
-    """Cancel the open orders of the clients of the flow, and give each the shares that it began with.
+    """Cancel the open orders of the clients of the flow, and give each the same cash and shares again.
 
     A run that ends in the middle of the flow's cycle leaves some clients without shares, and the next one would hardly
     trade.
     raises  TimeoutError  an order stays open
+            NoAccounts    others have shares that the clients began with
     """
     admin = Client(url, admin_key)
     for name in NAMES:
         Client(url, keys[name]).cancel_all()
     deadline_s = time.monotonic() + LEVEL_TIMEOUT_S
-    more: list[tuple[str, str, int]] = []
-    for name, security_id in product(NAMES, SECURITIES):
-        while (holding := admin.holding(security_id, name)).held:
+    for name in NAMES:
+        while admin.balance(name).held or any(admin.holding(each, name).held for each in SECURITIES):
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"orders of {name} are still open after {LEVEL_TIMEOUT_S:.0f} s")
             time.sleep(0.05)
-        more.append((name, security_id, SHARES - holding.shares))
-    # Withdrawals first: no more than the issued shares can be deposited.
-    for name, security_id, shares in sorted(more, key=lambda one: one[2]):
-        move = admin.deposit_shares if shares > 0 else admin.withdraw_shares
-        if shares:
-            move(name, security_id, abs(shares), transfer_id=f"bench-{uuid4().hex}")
+    # Withdrawals first, as there is nothing to deposit but what others have given back.
+    missing = [(SHARES - admin.holding(each, name).shares, name, each) for name in NAMES for each in SECURITIES]
+    try:
+        for shares, name, security_id in sorted(missing):
+            if shares:
+                move = admin.deposit_shares if shares > 0 else admin.withdraw_shares
+                move(name, security_id, abs(shares), transfer_id=f"bench-{uuid4().hex}")
+        for name in NAMES:
+            if cash := CASH - admin.balance(name).balance:
+                pay = admin.deposit_cash if cash > 0 else admin.withdraw_cash
+                pay(name, abs(cash), transfer_id=f"bench-{uuid4().hex}")
+    except Problem as problem:
+        raise NoAccounts(f"the benchmark cannot level its accounts: {problem}; {_REMEDY}") from problem
 
 
 def _is_known(url: str, key: str) -> bool:

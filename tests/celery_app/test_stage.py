@@ -47,16 +47,64 @@ def test_all_delivered_messages_are_one_batch(broker: Connection, publisher: Pub
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
 
 
+def deliver_together(worker: Worker, broker: Connection, publisher: Publisher, *clients: str) -> None:
+    """Send messages that the worker finds delivered when it looks next."""
+    worker.pause()
+    for client in clients:
+        send(publisher, client)
+    deadline_s = time.monotonic() + 30
+    while depth(broker, ORDER_ENTRY):  # until RabbitMQ has delivered them
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    worker.resume()
+
+
+@pytest.fixture
+def gathering(broker: Connection, publisher: Publisher) -> Iterator[Worker]:
+    """A worker in a pause of an hour, after the batch A+B."""
+    with Worker(ORDER_ENTRY, app=PROBE, environment={"PROBE_GATHERS_S": "3600"}) as worker:
+        send(publisher, "FIRST")
+        worker.wait_for_log("clients=FIRST")
+        deliver_together(worker, broker, publisher, "A", "B")
+        worker.wait_for_log("clients=A+B")
+        yield worker
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+
+
+def test_a_message_that_came_alone_starts_no_pause(broker: Connection, publisher: Publisher) -> None:
+    with Worker(ORDER_ENTRY, app=PROBE, environment={"PROBE_GATHERS_S": "3600"}) as worker:
+        for client in ("A", "B", "C"):
+            send(publisher, client)
+            worker.wait_for_log(f"clients={client}\n")
+        assert worker.stop() == 0
+    assert depth(broker, ORDER_ENTRY) == 0
+
+
 def test_after_a_batch_of_several_messages_more_of_them_gather(broker: Connection, publisher: Publisher) -> None:
-    send(publisher, "A")
-    send(publisher, "B")
     with Worker(ORDER_ENTRY, app=PROBE, environment={"PROBE_GATHERS_S": "5"}) as worker:
+        send(publisher, "FIRST")
+        worker.wait_for_log("clients=FIRST")
+        deliver_together(worker, broker, publisher, "A", "B")
         worker.wait_for_log("clients=A+B")
         send(publisher, "C")
         send(publisher, "D")
         worker.wait_for_log("clients=C+D")
         assert worker.stop() == 0
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+
+
+def test_as_many_messages_as_a_batch_can_have_end_the_pause(gathering: Worker, publisher: Publisher) -> None:
+    clients = [f"C{number:02}" for number in range(settings().prefetch_messages)]
+    for client in clients:
+        send(publisher, client)
+    gathering.wait_for_log("clients=" + "+".join(clients))
+    assert gathering.stop() == 0
+
+
+def test_a_warm_stop_handles_what_gathers(gathering: Worker, broker: Connection, publisher: Publisher) -> None:
+    deliver_together(gathering, broker, publisher, "C")
+    assert gathering.stop() == 0
+    assert "clients=C\n" in gathering.log
 
 
 def test_only_the_bad_message_becomes_a_dead_letter(broker: Connection, publisher: Publisher) -> None:
