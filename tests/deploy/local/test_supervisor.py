@@ -107,10 +107,15 @@ def test_a_program_with_its_final_status_is_not_restarted(supervisor: Supervisor
     failing = Program("failing", WORKER, ("sh", "-c", "sleep 1.2; exit 1"), final=(70,))
     run(supervisor, broken, failing)
     supervisor.wait_until_up(["broken", "failing"])
+
+    def broken_state() -> tuple[str, int]:
+        (state,) = [state for state in supervisor.states() if state.name == "broken"]
+        return state.state, state.exit_status
+
+    wait_until(lambda: broken_state() == ("EXITED", 70))
     first = pids(supervisor)["failing"]
     wait_until(lambda: pids(supervisor)["failing"] not in (0, first))
-    (state,) = [state for state in supervisor.states() if state.name == "broken"]
-    assert (state.state, state.exit_status) == ("EXITED", 70)
+    assert broken_state() == ("EXITED", 70)
     with pytest.raises(Failure, match=r"broken does not stay up \(exit status 70\)"):
         supervisor.require(["broken"])
 
