@@ -29,7 +29,7 @@ _LOWEST, _HIGHEST = 0.75, 1.5
 # The share of orders that should trade at once and may lack a trade report.
 _MOST_MISSING = 0.1
 
-_REMEDY = "start from an empty exchange with `make clean` and `make up BOTS=none`, or add --own"
+REMEDY = "start from an empty exchange with `make clean` and `make up BOTS=none`, or add --own"
 
 
 class UnusualRun(Exception):
@@ -50,7 +50,7 @@ def require(plan: Plan, *, orders: int, trades: int) -> None:
         raise UnusualRun(
             f"this run made {trades / orders:.2f} trades an order where its flow makes {expected:.2f}, so its figures "
             "mean nothing: the benchmark's clients have run out of shares, cash or open orders, or others trade with "
-            f"them; {_REMEDY}"
+            f"them; {REMEDY}"
         )
 
 
@@ -63,7 +63,7 @@ def require_reports(*, orders: int, missing: int) -> None:
         raise UnusualRun(
             f"{missing:,} of {orders:,} orders that should trade at once have no trade report, so the figures of this "
             "run mean nothing: the benchmark's clients have run out of shares, cash or open orders, or the exchange is "
-            f"overloaded; {_REMEDY}"
+            f"overloaded; {REMEDY}"
         )
 
 

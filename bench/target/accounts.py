@@ -17,6 +17,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from bench.load.flow import CLIENTS, SECURITIES
+from bench.load.usual import REMEDY
 from bots.client import Client
 from bots.errors import Problem
 
@@ -31,11 +32,9 @@ KEYS_FILE = "bench_keys.json"
 
 LEVEL_TIMEOUT_S = 60.0
 
-_REMEDY = "start from an empty exchange with `make clean` and `make up BOTS=none`, or add --own"
-
 
 class NoAccounts(Exception):
-    """The accounts of the benchmark's clients exist, and their keys are lost."""
+    """The accounts of the benchmark's clients cannot be opened, or not be given again what they began with."""
 
 
 def open_accounts(url: str, *, admin_key: str, run_directory: Path) -> dict[str, str]:
@@ -50,7 +49,7 @@ def open_accounts(url: str, *, admin_key: str, run_directory: Path) -> dict[str,
         try:
             keys = {name: _opened(admin, name, SHARES) for name in NAMES} | {TAKER: _opened(admin, TAKER, TAKER_SHARES)}
         except Problem as problem:
-            raise NoAccounts(f"the benchmark cannot open its accounts: {problem}; {_REMEDY}") from problem
+            raise NoAccounts(f"the benchmark cannot open its accounts: {problem}; {REMEDY}") from problem
         file.touch(mode=0o600)
         file.write_text(json.dumps(keys))
     return keys
@@ -85,7 +84,7 @@ def level(url: str, *, admin_key: str, keys: Mapping[str, str]) -> None:
                 pay = admin.deposit_cash if cash > 0 else admin.withdraw_cash
                 pay(name, abs(cash), transfer_id=f"bench-{uuid4().hex}")
     except Problem as problem:
-        raise NoAccounts(f"the benchmark cannot level its accounts: {problem}; {_REMEDY}") from problem
+        raise NoAccounts(f"the benchmark cannot level its accounts: {problem}; {REMEDY}") from problem
 
 
 def _is_known(url: str, key: str) -> bool:
