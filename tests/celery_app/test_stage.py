@@ -19,7 +19,7 @@ from tasks.messages import EntryBatch, OrderRequest
 from tasks.order_entry.task import order_entry
 from tests.support.broker import depth, empty_queues, publish, take
 from tests.support.exchange import Exchange
-from tests.support.worker import Worker, WorkerFailed
+from tests.support.worker import Worker, WorkerFailed, delivered_together
 
 PROBE = "tests.celery_app.probe"
 HEADERS = {"task": ORDER_ENTRY, "id": "one", "lang": "py"}
@@ -47,16 +47,11 @@ def test_all_delivered_messages_are_one_batch(broker: Connection, publisher: Pub
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
 
 
-def deliver_together(worker: Worker, broker: Connection, publisher: Publisher, *clients: str) -> None:
+def send_together(worker: Worker, broker: Connection, publisher: Publisher, *clients: str) -> None:
     """Send messages that the worker finds delivered when it looks next."""
-    worker.pause()
-    for client in clients:
-        send(publisher, client)
-    deadline_s = time.monotonic() + 30
-    while depth(broker, ORDER_ENTRY):  # until RabbitMQ has delivered them
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
-    worker.resume()
+    with delivered_together(worker, broker, ORDER_ENTRY):
+        for client in clients:
+            send(publisher, client)
 
 
 @pytest.fixture
@@ -65,7 +60,7 @@ def gathering(broker: Connection, publisher: Publisher) -> Iterator[Worker]:
     with Worker(ORDER_ENTRY, app=PROBE, environment={"PROBE_GATHERS_S": "3600"}) as worker:
         send(publisher, "FIRST")
         worker.wait_for_log("clients=FIRST")
-        deliver_together(worker, broker, publisher, "A", "B")
+        send_together(worker, broker, publisher, "A", "B")
         worker.wait_for_log("clients=A+B")
         yield worker
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
@@ -84,7 +79,7 @@ def test_after_a_batch_of_several_messages_more_of_them_gather(broker: Connectio
     with Worker(ORDER_ENTRY, app=PROBE, environment={"PROBE_GATHERS_S": "5"}) as worker:
         send(publisher, "FIRST")
         worker.wait_for_log("clients=FIRST")
-        deliver_together(worker, broker, publisher, "A", "B")
+        send_together(worker, broker, publisher, "A", "B")
         worker.wait_for_log("clients=A+B")
         send(publisher, "C")
         send(publisher, "D")
@@ -102,7 +97,7 @@ def test_as_many_messages_as_a_batch_can_have_end_the_pause(gathering: Worker, p
 
 
 def test_a_warm_stop_handles_what_gathers(gathering: Worker, broker: Connection, publisher: Publisher) -> None:
-    deliver_together(gathering, broker, publisher, "C")
+    send_together(gathering, broker, publisher, "C")
     assert gathering.stop() == 0
     assert "clients=C\n" in gathering.log
 

@@ -22,7 +22,7 @@ from tests.celery_app.test_stage import send
 from tests.support.broker import depth
 from tests.support.exchange import Exchange
 from tests.support.side_by_side import free_port
-from tests.support.worker import Worker
+from tests.support.worker import Worker, delivered_together
 
 LOGIN = "operator:a password"
 
@@ -76,11 +76,9 @@ def test_on_loopback_it_takes_no_password() -> None:
 def test_it_counts_messages_although_workers_report_batches(broker: Connection, publisher: Publisher) -> None:
     with flower(FLOWER_UNAUTHENTICATED_API="true") as url, Worker(ORDER_ENTRY, app="tests.celery_app.probe") as worker:
         Exchange.wait_until(lambda: worker.hostname() in page(url, "/metrics"), "Flower knows the worker")
-        worker.pause()
-        for client in "ABCDEFG":
-            send(publisher, client)
-        Exchange.wait_until(lambda: depth(broker, ORDER_ENTRY) == 0, "RabbitMQ has sent all of them to the worker")
-        worker.resume()
+        with delivered_together(worker, broker, ORDER_ENTRY):
+            for client in "ABCDEFG":
+                send(publisher, client)
         worker.wait_for_log("clients=A+B+C+D+E+F+G")
         send(publisher, "H")
         Exchange.wait_until(lambda: counted(url, "flower_events_total", "task-succeeded") == 8, "Flower has the tasks")

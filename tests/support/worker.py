@@ -14,11 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from kombu import Connection
 from pytest_celery import CeleryTestWorker
 from pytest_docker_tools.exceptions import TimeoutError as DockerToolsTimeout
 
@@ -26,7 +28,9 @@ from celery_app import app as exchange_app
 from celery_app.topology import stage_of_queue
 from deploy.database_users import USERS
 from tests.support import fork_server
+from tests.support.broker import depth
 from tests.support.databases import urls_of
+from tests.support.exchange import Exchange
 from tests.support.fork_server import ROOT, ForkedProcess
 
 # Celery's own line, logged when the worker consumes for the first time.
@@ -227,6 +231,15 @@ class Worker(CeleryTestWorker):
         if fault is not None:
             print(f"log of the worker of {self.name()}:\n{self.logs()}", file=sys.stderr)  # noqa: T201
         self.teardown()
+
+
+@contextmanager
+def delivered_together(worker: Worker, broker: Connection, queue: str) -> Iterator[None]:
+    """Pause a worker until RabbitMQ has delivered what the block sends, so that it finds all of it at its next look."""
+    worker.pause()
+    yield
+    Exchange.wait_until(lambda: depth(broker, queue) == 0, "RabbitMQ has sent all messages to the worker")
+    worker.resume()
 
 
 def _number(name_or_number: str | int) -> int:
