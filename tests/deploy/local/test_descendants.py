@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.support.exchange import ROOT
 
-# A program whose child leaves a grandchild behind, in a session of its own; they print their process ids.
+# A program whose child leaves a grandchild behind, in a session of its own. The grandchild prints its process id, and
+# the child ends only then.
 STARTS = """
 import subprocess, sys
 from deploy.local.descendants import ended
@@ -19,14 +20,17 @@ with ended(patience_s=0.5):
 """
 CHILD = """
 import os, signal, time
+read, write = os.pipe()
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
         {handle}
         print(os.getpid(), flush=True)
+        os.write(write, b".")
         time.sleep(600)
 else:
     os.wait()
+    os.read(read, 1)
 """
 
 
@@ -68,9 +72,9 @@ def left_behind(handle: str) -> Path:
         text=True,
     ) as program:
         assert program.stdout
-        pid = program.stdout.readline().strip()
+        pid = int(program.stdout.readline())
         assert program.wait(30) != 0  # the exception from the block continues
-    return Path("/proc") / pid
+    return Path("/proc") / str(pid)
 
 
 def test_a_daemon_gets_sigterm_first() -> None:
