@@ -6,6 +6,8 @@ tasks.matching.rules.book_levels explains the signed keys of levels.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
 from typing import Final
 
 from tasks.matching.rules.auction import Auction
@@ -262,22 +264,28 @@ class Book(MatchingBook):
         """Return the book of a state, with no level marked as changed."""
         book = cls(state.security_id, open_orders, trading)
         for sign, orders in ((1, state.bids), (-1, state.asks)):
-            for order in orders:
-                key = sign * order.price_cents
-                open_orders[order.order_id] = resting = RestingOrder(
-                    order.order_id,
-                    book._clients.setdefault(order.client_id, order.client_id),
-                    state.security_id,
-                    key,
-                    order.quantity,
-                    order.total,
-                    order.hold_cents,
-                    order.post_only,
-                    order.hidden,
-                    order.display_quantity,
-                    order.time_in_force,
-                )
-                (book._levels.get(key) or book._add_level(key)).add(resting)
+            # Level by level, because a start may restore a million orders.
+            for price_cents, level in groupby(orders, key=attrgetter("price_cents")):
+                key = sign * price_cents
+                queue = [
+                    RestingOrder(
+                        order.order_id,
+                        book._clients.setdefault(order.client_id, order.client_id),
+                        state.security_id,
+                        key,
+                        order.quantity,
+                        order.total,
+                        order.hold_cents,
+                        order.post_only,
+                        order.hidden,
+                        order.display_quantity,
+                        order.time_in_force,
+                    )
+                    for order in level
+                ]
+                book._add_level(key).extend(queue)
+                for resting in queue:
+                    open_orders[resting.order_id] = resting
         for waiting in (*state.stops, *state.for_auction):
             book.wait(waiting)
         book.last_cents = state.last_cents

@@ -75,6 +75,13 @@ class PriceLevel(Struct, eq=False, gc=False):
         self.quantity += order.quantity
         self.hidden += order.hidden
 
+    def extend(self, orders: list[RestingOrder]) -> None:
+        """Put orders at the end of the queue, the oldest first."""
+        self.queue += orders
+        self.count += len(orders)
+        self.quantity += sum([order.quantity for order in orders])
+        self.hidden += sum([order.hidden for order in orders])
+
     def refill(self, order: RestingOrder) -> None:
         """Display the next part of an iceberg whose displayed part has traded, at the end of the queue."""
         shown = min(order.display_quantity, order.hidden)
