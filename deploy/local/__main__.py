@@ -41,8 +41,9 @@ def main(arguments: list[str]) -> int:
         packages.require(EXCHANGE, (), tools=["bwrap"] if _may_play_strangers(arguments) else [])
         virtual_environment.require(EXCHANGE, virtual_environment.LEAGUE)
     elif command == "test":
-        # A test runs the curl commands of README, and others put Caddy in front of the api.
-        packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl", "chromium", "caddy", "promtool", "bwrap"])
+        # A test runs the curl commands of README, others open the pages, and others put Caddy in front of the api.
+        tools = ["curl", "chromium-headless-shell", "caddy", "promtool", "bwrap"]
+        packages.require(TESTS, set(SERVICE_URLS.values()), tools=tools)
         virtual_environment.require(TESTS, virtual_environment.TESTING)
     elif command == "lint":
         virtual_environment.require(TESTS, virtual_environment.TESTING)

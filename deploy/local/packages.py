@@ -27,7 +27,9 @@ _UNITS_OF_TOOLS = frozenset({"caddy", "prometheus", "etcd", "patroni", "haproxy"
 
 _OS_RELEASE = Path("/etc/os-release")
 # Ubuntu's package installs the snap, which is the only Chromium that Ubuntu has.
-_NAMES_ON_UBUNTU = {"chromium": "chromium-browser"}
+_NAMES_ON_UBUNTU = {"chromium-headless-shell": "chromium-browser"}
+# Tools that others can stand in for, in the order in which they are taken.
+STAND_INS = {"chromium-headless-shell": ("chromium", "chromium-browser")}
 # Tools that are part of a package with another name.
 _PACKAGES_OF_TOOLS = {"promtool": "prometheus", "bwrap": "bubblewrap", "etcd": "etcd-server", "ip": "iproute2"}
 
@@ -66,7 +68,7 @@ def require(instance: Instance, services: Collection[str], *, tools: Collection[
 
 
 def _has(tool: str) -> bool:
-    return any(map(shutil.which, {tool, _NAMES_ON_UBUNTU.get(tool, tool)}))
+    return any(map(shutil.which, (tool, *STAND_INS.get(tool, ()))))
 
 
 def _package_of(tool: str) -> str:

@@ -1,4 +1,4 @@
-"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+"""The page in a real browser: Chromium without its windows, driven by Playwright."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
 
+from deploy.local.packages import STAND_INS
+
 AXE = Path(__file__).parent / "axe_core" / "axe.min.js"
 DESK: ViewportSize = {"width": 1440, "height": 1000}
 
@@ -21,8 +23,9 @@ CUT_OFF = ("WebSocket connection to", "net::ERR_")
 @contextmanager
 def running_browser() -> Iterator[Browser]:
     """A browser inside the block. Root has no sandbox, and the page is ours."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")  # its name on Debian, and on Ubuntu
-    assert program, "`make test` installs chromium"
+    names = ("chromium-headless-shell", *STAND_INS["chromium-headless-shell"])
+    program = next(filter(None, map(shutil.which, names)), None)
+    assert program, "`make test` installs a browser"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         try:

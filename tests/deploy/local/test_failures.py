@@ -129,7 +129,7 @@ def test_missing_programs_without_apt(tmp_path: Path, monkeypatch: pytest.Monkey
         packages.require(Instance(tmp_path), ["Postgres"])
 
 
-@pytest.mark.parametrize(("system", "package"), [("debian", "chromium"), ("ubuntu", "chromium-browser")])
+@pytest.mark.parametrize(("system", "package"), [("debian", "chromium-headless-shell"), ("ubuntu", "chromium-browser")])
 def test_a_package_has_the_name_that_it_has_on_the_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, package: str
 ) -> None:
@@ -139,7 +139,7 @@ def test_a_package_has_the_name_that_it_has_on_the_system(
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("shutil.which", lambda name: None if name.startswith("chromium") else f"/usr/bin/{name}")
     with pytest.raises(Failure, match=rf"--no-install-recommends {package}$"):
-        packages.require(Instance(tmp_path), [], tools=["curl", "chromium"])
+        packages.require(Instance(tmp_path), [], tools=["curl", "chromium-headless-shell"])
 
 
 @pytest.mark.parametrize("version", [(3, 10, 12), (3, 14, 0)])
