@@ -18,9 +18,10 @@ from kombu.message import Message
 
 from celery_app import liveness
 from celery_app.deliveries import Deliveries
+from celery_app.faults import InvariantBroken, is_transient
 from celery_app.memory import collect_rarely
 from celery_app.settings import settings
-from celery_app.stage import InvariantBroken, MessageHandler, Stage, is_transient
+from celery_app.stage import MessageHandler, Stage
 from celery_app.topology import declare, stage_of_queue
 from celery_app.transport import BufferedConnection
 from celery_app.watchdog import Progress, Watchdog

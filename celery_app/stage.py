@@ -17,18 +17,15 @@ from enum import Enum, auto
 from typing import Any, ClassVar, NoReturn, get_type_hints
 
 import msgspec
-import psycopg2
 import structlog
 from amqp.exceptions import ChannelError, RecoverableConnectionError
 from celery import Celery, Task
 from celery.worker import state
 from kombu.message import Message
-from psycopg2 import InterfaceError, OperationalError
-from sqlalchemy.exc import DBAPIError
 
 from celery_app import fail_points
+from celery_app.faults import INVARIANT_BROKEN_STATUS, InvariantBroken, is_transient
 from celery_app.gathering import Gathering
-from celery_app.publisher import NotSent, OutcomeUnknown
 from celery_app.settings import settings
 from celery_app.task_events import TaskEvents
 
@@ -45,13 +42,6 @@ SUSPICIOUS_DELIVERIES = 3
 # limit. It becomes a dead letter when this many workers have ended while they handled it alone. Deliveries do not say
 # that: a worker may end for another reason, again and again, before it gets to the message.
 HARMFUL_ATTEMPTS = 3
-
-# Exit status of a worker whose state cannot be trusted; the supervisor does not start it again.
-INVARIANT_BROKEN_STATUS = 70
-
-
-class InvariantBroken(Exception):
-    """An invariant does not hold, so the state of this worker cannot be trusted any more."""
 
 
 class Stage(Task):
@@ -369,25 +359,6 @@ def strategy(task: Stage, _app: Celery, consumer: Any) -> Callable[..., None]:
     handler = MessageHandler(task, consumer)
     consumer.handlers.append(handler)
     return handler.receive
-
-
-# Codes of Postgres: serialization failure and deadlock; the server is shutting down or starting; a database or a table
-# does not exist yet, because migrations are running; a server is read-only, like a former primary; too many
-# connections; a lock or a statement took too long; a transaction was idle for too long.
-_TRANSIENT_CODES = {
-    "40001", "40P01", "57P01", "57P02", "57P03", "3D000", "42P01", "25006", "53300", "55P03", "57014", "25P03",
-}  # fmt: skip
-
-
-def is_transient(failure: Exception) -> bool:
-    """Return whether the same batch may succeed later: a service is unavailable, or two transactions conflicted."""
-    if isinstance(failure, DBAPIError):
-        return failure.connection_invalidated or (
-            isinstance(failure.orig, psycopg2.Error) and is_transient(failure.orig)
-        )
-    if isinstance(failure, psycopg2.Error):
-        return isinstance(failure, OperationalError | InterfaceError) or failure.pgcode in _TRANSIENT_CODES
-    return isinstance(failure, NotSent | OutcomeUnknown)
 
 
 def _bytes(body: Any) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from celery_app.faults import INVARIANT_BROKEN_STATUS
 from celery_app.settings import Settings
-from celery_app.stage import INVARIANT_BROKEN_STATUS
 from deploy.local.addresses import DATABASE_URLS, FLOWER_BASIC_AUTH, FLOWER_BROKER_API, FOR_MIGRATE, WITH_PASSWORDS
 from deploy.local.places import VENV_PYTHON, Instance
 from deploy.local.programs import BOT, SCHEDULER, WEB, WORKER, Program

@@ -20,9 +20,9 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from celery_app import app, logs
+from celery_app.faults import INVARIANT_BROKEN_STATUS, InvariantBroken, is_transient
 from celery_app.publisher import NotSent, OutcomeUnknown
 from celery_app.settings import settings
-from celery_app.stage import INVARIANT_BROKEN_STATUS, InvariantBroken, is_transient
 from db.clearing_data import catch_up
 from db.connect import Database
 from tasks.catch_up.begin import begin

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from celery_app.clock import now_us
+from celery_app.faults import InvariantBroken
 from celery_app.publisher import Parcel
-from celery_app.stage import InvariantBroken
 from celery_app.topology import DATA_FEED
 from db.clearing_data import catch_up
 from db.connect import Database
@@ -33,7 +33,7 @@ def of_engine(
     auctions were lost with them: the replay then continues to `published_seq`, and the feed gets whole books.
 
     gaps    by queue, not empty
-    raises  celery_app.stage.InvariantBroken  the log is damaged
+    raises  celery_app.faults.InvariantBroken  the log is damaged
     """
     begin, end = together([gap for of_queue in gaps.values() for gap in of_queue])
     first_seq, last_seq = coverage.seqs_of((begin, end))

@@ -76,7 +76,7 @@ class Watch:
         """Publish lost messages again.
 
         raises  sqlalchemy.exc.DBAPIError, psycopg2.Error, NotSent, OutcomeUnknown  a service is away
-                celery_app.stage.InvariantBroken                                    the log is damaged
+                celery_app.faults.InvariantBroken                                   the log is damaged
         """
         is_empty = {queue: self._broker.is_empty(queue) for queue in (ORDER_EXECUTION, DATA_FEED)}
         heads, routes = self._read()

@@ -10,7 +10,7 @@ import msgspec
 from psycopg2 import OperationalError
 from sqlalchemy import Connection
 
-from celery_app.stage import InvariantBroken
+from celery_app.faults import InvariantBroken
 from db.clearing_data.log import order_log
 from db.connect import Database
 from tasks.messages import Command

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from celery_app.stage import InvariantBroken
+from celery_app.faults import InvariantBroken
 from db.clearing_data import snapshots
 from db.clearing_data.listing import moves
 from db.connect import Database

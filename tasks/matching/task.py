@@ -22,9 +22,10 @@ from sqlalchemy.exc import DBAPIError, NoResultFound
 from celery_app import fail_points
 from celery_app.app import app
 from celery_app.clock import now_us
+from celery_app.faults import InvariantBroken
 from celery_app.publisher import NotSent, OutcomeUnknown
 from celery_app.settings import settings
-from celery_app.stage import FIRST_WAIT_S, LONGEST_WAIT_S, InvariantBroken, Stage
+from celery_app.stage import FIRST_WAIT_S, LONGEST_WAIT_S, Stage
 from celery_app.topology import MATCHING, shard_of_queue
 from tasks.matching.shard import CommandsRefused, Shard
 from tasks.messages import CommandBatch

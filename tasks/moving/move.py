@@ -18,8 +18,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from celery_app import fail_points
+from celery_app.faults import InvariantBroken
 from celery_app.publisher import Parcel
-from celery_app.stage import InvariantBroken
 from celery_app.topology import matching_queue
 from db.clearing_data.listing import moves
 from db.clearing_data.listing.moves import SecurityMove

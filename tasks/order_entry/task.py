@@ -13,9 +13,10 @@ from sqlalchemy.exc import IntegrityError
 
 from celery_app import app, fail_points
 from celery_app.clock import now_us
+from celery_app.faults import InvariantBroken
 from celery_app.publisher import Parcel
 from celery_app.settings import settings
-from celery_app.stage import InvariantBroken, Stage
+from celery_app.stage import Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
 from db.clearing_data.listing import trading_day
 from db.clearing_data.log import admission, suspects, waiting_replaces

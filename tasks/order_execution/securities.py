@@ -9,7 +9,7 @@ from msgspec import structs
 from sqlalchemy.exc import DBAPIError
 
 from celery_app import fail_points
-from celery_app.stage import is_transient
+from celery_app.faults import is_transient
 from db.clearing_data.clearing import final_settlement
 from db.clearing_data.listing import phase_events
 from db.connect import Database

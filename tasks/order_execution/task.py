@@ -9,9 +9,10 @@ import structlog
 
 from celery_app import app, fail_points
 from celery_app.clock import now_us
+from celery_app.faults import InvariantBroken
 from celery_app.publisher import Parcel
 from celery_app.settings import settings
-from celery_app.stage import InvariantBroken, Stage
+from celery_app.stage import Stage
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from db import coverage as covered
 from db.clearing_data.clearing.settlement import BooksBroken

@@ -14,7 +14,8 @@ from psycopg2 import OperationalError
 
 from celery_app import gathering
 from celery_app.app import app
-from celery_app.stage import InvariantBroken, Stage
+from celery_app.faults import InvariantBroken
+from celery_app.stage import Stage
 from tasks.messages import EntryBatch
 
 app.conf.include = []

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from kombu import Connection
 
+from celery_app.faults import INVARIANT_BROKEN_STATUS
 from celery_app.publisher import NotSent, Publisher
 from celery_app.settings import settings
-from celery_app.stage import HARMFUL_ATTEMPTS, INVARIANT_BROKEN_STATUS, SUSPICIOUS_DELIVERIES
+from celery_app.stage import HARMFUL_ATTEMPTS, SUSPICIOUS_DELIVERIES
 from celery_app.topology import DEAD_LETTER, DELIVERY_LIMIT, ORDER_ENTRY
 from tasks.messages import EntryBatch, OrderRequest
 from tasks.order_entry.task import order_entry

@@ -10,7 +10,7 @@ from psycopg2.errors import ReadOnlySqlTransaction, UniqueViolation
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from celery_app.stage import is_transient
+from celery_app.faults import is_transient
 from db.connect import Database, copy_rows
 from tasks import services
 

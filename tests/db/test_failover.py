@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from celery_app.stage import is_transient
+from celery_app.faults import is_transient
 from db.connect import Database
 from db.migrate import MARKET_DATA_MIGRATIONS, upgrade
 from tests.support.postgres_pair import PostgresPair

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from celery_app.stage import INVARIANT_BROKEN_STATUS
+from celery_app.faults import INVARIANT_BROKEN_STATUS
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "worker.sh"
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from celery_app.stage import InvariantBroken, is_transient
+from celery_app.faults import InvariantBroken, is_transient
 from db.clearing_data.tables import metadata
 from db.connect import Database
 from tasks.matching.log_reader import LogLags, LogReader

@@ -8,8 +8,8 @@ import pytest
 from msgspec import Raw
 from sqlalchemy import text
 
+from celery_app.faults import InvariantBroken
 from celery_app.publisher import NotSent, Parcel
-from celery_app.stage import InvariantBroken
 from db.clearing_data.snapshots import published_mark
 from db.connect import Database
 from tasks.matching.shard import CommandsRefused, Shard

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from celery_app.faults import INVARIANT_BROKEN_STATUS
 from celery_app.settings import settings
-from celery_app.stage import INVARIANT_BROKEN_STATUS
 from celery_app.topology import DEAD_LETTER, ORDER_EXECUTION, declare
 from db.clearing_data import initial_data, snapshots
 from db.connect import Database

@@ -5,8 +5,8 @@ from __future__ import annotations
 from kombu import Connection
 from sqlalchemy import text
 
+from celery_app.faults import INVARIANT_BROKEN_STATUS
 from celery_app.publisher import Publisher
-from celery_app.stage import INVARIANT_BROKEN_STATUS
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from db.connect import Database
 from tests.support.broker import depth, take

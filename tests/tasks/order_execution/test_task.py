@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from sqlalchemy import create_engine, text
 
 import db.coverage
+from celery_app.faults import INVARIANT_BROKEN_STATUS
 from celery_app.publisher import Publisher
-from celery_app.stage import INVARIANT_BROKEN_STATUS
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_EXECUTION
 from db.connect import Database
 from tasks.messages import ExecutionBatch, FeedBatch, TradeMade
