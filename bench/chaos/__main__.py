@@ -25,12 +25,13 @@ from bench.chaos.short_sellers import ShortSeller, Squeezer
 from bench.chaos.strangers import Flood, Reader
 from bench.chaos.verdict import Judge
 from bench.scenarios import report as machine
+from bench.target.accounts import admin_key_of
 from bots.client import Client
 from db.clearing_data.listing import securities
 from db.connect import Database
 from deploy.local import growth
 from deploy.local.failure import Failure
-from deploy.local.places import ROOT, Instance, read_json
+from deploy.local.places import ROOT, Instance
 
 FOLDER = ROOT / ".run-chaos"
 
@@ -85,7 +86,7 @@ def _run(
         Database(url.get_secret_value(), pool_size=2, application_name="", try_first=True)
         for url in (own.settings.clearing_data_url, own.settings.market_data_url)
     )
-    admin_key = read_json(own.instance.directory / "keys.json")["admin"]
+    admin_key = admin_key_of(own.instance.directory)
     keys = _open_accounts(own.url, admin_key)
     with clearing_data.transaction() as tx:
         one_of_each_shard = {security.shard: security.security_id for security in securities.listed(tx)}

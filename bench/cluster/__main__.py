@@ -6,7 +6,6 @@ Exit status 1 reports findings.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -17,7 +16,7 @@ from bench.cluster import faults, report, verdict
 from bench.cluster.clients import Follower, Trader
 from bench.cluster.faults import Fault
 from bench.scenarios import report as machine
-from bench.target.accounts import NAMES, open_accounts
+from bench.target.accounts import NAMES, admin_key_of, open_accounts
 from bots.client import Client
 from db.connect import Database
 from deploy.cluster import readiness
@@ -55,7 +54,7 @@ def main() -> int:
         Database(cluster.database_url(name), pool_size=1, try_first=True) for name in ("clearing_data", "market_data")
     )
     urls = [proxy_url(host) for host in HOSTS]
-    admin_key = json.loads((CLUSTER.directory / "keys.json").read_text())["admin"]
+    admin_key = admin_key_of(CLUSTER.directory)
     keys = open_accounts(urls[0], admin_key=admin_key, run_directory=CLUSTER.directory)
     for name in NAMES:  # what earlier runs have left
         Client(urls[0], keys[name]).cancel_all()

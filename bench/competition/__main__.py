@@ -25,12 +25,13 @@ from sqlalchemy import text
 
 from bench.competition.desk import Desk, running_browser
 from bench.competition.teams import Asleep, Crashing, Flooding, Team, WrongClock
+from bench.target.accounts import admin_key_of
 from bench.target.cpu import CpuMeter
 from bench.target.exchange import Exchange
 from bench.target.own import OwnExchange, own_exchange
 from db.connect import Database
 from deploy.local.failure import Failure
-from deploy.local.places import ROOT, Instance, read_json
+from deploy.local.places import ROOT, Instance
 
 FOLDER = ROOT / ".run-competition"
 CASE = "news"
@@ -109,7 +110,7 @@ class Rehearsal:
         self._judge()
 
     def _register(self) -> None:
-        key = read_json(self._own.instance.directory / "keys.json")["admin"]
+        key = admin_key_of(self._own.instance.directory)
         news = [
             {"at": self._round_s * 0.3, "headline": "ALPHA wins a large order", "security_id": "ALPHA", "change": 0.06},
             {"at": self._round_s * 0.6, "headline": "BETA recalls a product", "security_id": "BETA", "change": -0.08},

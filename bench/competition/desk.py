@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
+from deploy.local import packages
 from deploy.local.failure import Failure
 
 WALL: ViewportSize = {"width": 1920, "height": 1080}
@@ -24,9 +24,9 @@ expect.set_options(timeout=_PATIENCE_MS)
 @contextmanager
 def running_browser() -> Iterator[Browser]:
     """Run a browser inside the block. Raises Failure if none is installed."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    program = packages.path_of(packages.BROWSER)
     if program is None:
-        raise Failure("there is no chromium; `make test` installs it")
+        raise Failure("there is no Chromium; `make test` installs it")
     with sync_playwright() as playwright:
         # Root has no sandbox, and the pages are ours.
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])

@@ -37,6 +37,11 @@ class NoAccounts(Exception):
     """The accounts of the benchmark's clients cannot be opened, or not be given again what they began with."""
 
 
+def admin_key_of(run_directory: Path) -> str:
+    """Return the key of an exchange's administrator. Raises FileNotFoundError."""
+    return str(json.loads((run_directory / "keys.json").read_text())["admin"])
+
+
 def open_accounts(url: str, *, admin_key: str, run_directory: Path) -> dict[str, str]:
     """Return the keys of the benchmark's clients, and open their accounts unless they exist.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.load.generator import Plan
-from bench.target.accounts import NAMES, open_accounts
+from bench.target.accounts import NAMES, admin_key_of, open_accounts
 from celery_app.settings import Settings
 from db.connect import Database
 
@@ -28,7 +27,7 @@ class Exchange:
     @property
     def admin_key(self) -> str:
         """The key of the exchange's administrator."""
-        return _admin_key(self.run_directory)
+        return admin_key_of(self.run_directory)
 
     def plan(
         self,
@@ -63,14 +62,10 @@ def running_exchange(url: str, settings: Settings) -> Exchange:
     run_directory = settings.run_directory.resolve()
     return Exchange(
         url=url,
-        client_keys=open_accounts(url, admin_key=_admin_key(run_directory), run_directory=run_directory),
+        client_keys=open_accounts(url, admin_key=admin_key_of(run_directory), run_directory=run_directory),
         clearing_data=Database(settings.clearing_data_url.get_secret_value(), application_name="bench"),
         market_data=Database(settings.market_data_url.get_secret_value(), application_name="bench"),
         broker_url=settings.broker_url.get_secret_value(),
         redis_url=settings.redis_url.get_secret_value(),
         run_directory=run_directory,
     )
-
-
-def _admin_key(run_directory: Path) -> str:
-    return str(json.loads((run_directory / "keys.json").read_text())["admin"])

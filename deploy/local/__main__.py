@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         virtual_environment.require(EXCHANGE, virtual_environment.LEAGUE)
     elif command == "test":
         # A test runs the curl commands of README, others open the pages, and others put Caddy in front of the api.
-        tools = ["curl", "chromium-headless-shell", "caddy", "promtool", "bwrap"]
+        tools = ["curl", packages.BROWSER, "caddy", "promtool", "bwrap"]
         packages.require(TESTS, set(SERVICE_URLS.values()), tools=tools)
         virtual_environment.require(TESTS, virtual_environment.TESTING)
     elif command == "lint":

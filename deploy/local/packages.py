@@ -25,11 +25,14 @@ _UNITS = ("rabbitmq-server", "epmd.socket", "postgresql", "redis-server")
 # Packages of tools that start a service of their own.
 _UNITS_OF_TOOLS = frozenset({"caddy", "prometheus", "etcd", "patroni", "haproxy"})
 
+# Chromium without its windows, which takes half of its processor time.
+BROWSER = "chromium-headless-shell"
+
 _OS_RELEASE = Path("/etc/os-release")
 # Ubuntu's package installs the snap, which is the only Chromium that Ubuntu has.
-_NAMES_ON_UBUNTU = {"chromium-headless-shell": "chromium-browser"}
+_NAMES_ON_UBUNTU = {BROWSER: "chromium-browser"}
 # Tools that others can stand in for, in the order in which they are taken.
-STAND_INS = {"chromium-headless-shell": ("chromium", "chromium-browser")}
+_STAND_INS = {BROWSER: ("chromium", "chromium-browser")}
 # Tools that are part of a package with another name.
 _PACKAGES_OF_TOOLS = {"promtool": "prometheus", "bwrap": "bubblewrap", "etcd": "etcd-server", "ip": "iproute2"}
 
@@ -46,7 +49,7 @@ def require(instance: Instance, services: Collection[str], *, tools: Collection[
     raises  Failure  they are missing, and this process cannot install them
     """
     missing = [PACKAGES[name] for name in services if _PROGRAMS[name]() is None]
-    missing += [_package_of(tool) for tool in tools if not _has(tool)]
+    missing += [_package_of(tool) for tool in tools if path_of(tool) is None]
     if importlib.util.find_spec("ensurepip") is None:
         missing.append(f"python{sys.version_info.major}.{sys.version_info.minor}-venv")
     if shutil.which("setpriv") is None:
@@ -67,8 +70,9 @@ def require(instance: Instance, services: Collection[str], *, tools: Collection[
         _install(missing, instance.folder("logs") / "apt.log")
 
 
-def _has(tool: str) -> bool:
-    return any(map(shutil.which, (tool, *STAND_INS.get(tool, ()))))
+def path_of(tool: str) -> str | None:
+    """Return the path of a tool, or of one that stands in for it; None: there is none."""
+    return next(filter(None, map(shutil.which, (tool, *_STAND_INS.get(tool, ())))), None)
 
 
 def _package_of(tool: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
 
-from deploy.local.packages import STAND_INS
+from deploy.local import packages
 
 AXE = Path(__file__).parent / "axe_core" / "axe.min.js"
 DESK: ViewportSize = {"width": 1440, "height": 1000}
@@ -23,8 +22,7 @@ CUT_OFF = ("WebSocket connection to", "net::ERR_")
 @contextmanager
 def running_browser() -> Iterator[Browser]:
     """A browser inside the block. Root has no sandbox, and the page is ours."""
-    names = ("chromium-headless-shell", *STAND_INS["chromium-headless-shell"])
-    program = next(filter(None, map(shutil.which, names)), None)
+    program = packages.path_of(packages.BROWSER)
     assert program, "`make test` installs a browser"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])

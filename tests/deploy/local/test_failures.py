@@ -139,7 +139,7 @@ def test_a_package_has_the_name_that_it_has_on_the_system(
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("shutil.which", lambda name: None if name.startswith("chromium") else f"/usr/bin/{name}")
     with pytest.raises(Failure, match=rf"--no-install-recommends {package}$"):
-        packages.require(Instance(tmp_path), [], tools=["curl", "chromium-headless-shell"])
+        packages.require(Instance(tmp_path), [], tools=["curl", packages.BROWSER])
 
 
 @pytest.mark.parametrize("version", [(3, 10, 12), (3, 14, 0)])
