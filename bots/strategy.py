@@ -94,7 +94,7 @@ class Strategy(Callbacks):
         price: float | Decimal | None = None,
         *,
         security_id: str | None = None,
-        time_in_force: TimeInForce = "gtc",
+        time_in_force: TimeInForce | None = None,
         post_only: bool = False,
         display_quantity: int | None = None,
         stop_price: float | Decimal | None = None,
@@ -103,42 +103,39 @@ class Strategy(Callbacks):
         """Place an order and return its id.
 
         security_id       default: the strategy's own
-        time_in_force     of a limit order: gtc, ioc, fok, day, gtd or auction
+        time_in_force     with a limit: gtc (default), ioc, fok, day, gtd or auction; at the market: ioc (default) or
+                          auction; a stop order without a limit: ioc (default), day or gtd
         expires_at        end of a gtd order, a time as in RFC 3339
         post_only         reject the order if it would trade at once
         display_quantity  make it an iceberg that shows this many shares at a time
         stop_price        hold the order until a trade prints at this price or beyond [dollars]
+        raises            TypeError  this kind of order has no such term
         """
         security = self.security if security_id is None else self.session.securities[security_id]
         name, stop = security.security_id, None if stop_price is None else security.nearest(stop_price)
-        if price is None:
-            order: Order = (
-                MarketOrder(security_id=name, side=side, quantity=quantity)
-                if stop is None
-                else StopOrder(security_id=name, side=side, quantity=quantity, stop_price=stop)
-            )
-        elif stop is None:
-            order = LimitOrder(
+        if price is not None and stop is None:
+            order: Order = LimitOrder(
                 security_id=name,
                 side=side,
                 quantity=quantity,
                 price=security.nearest(price),
-                time_in_force=time_in_force,
+                time_in_force=time_in_force or "gtc",
                 post_only=post_only,
                 display_quantity=display_quantity,
                 expires_at=expires_at,
             )
         else:
-            order = StopLimitOrder(
-                security_id=name,
-                side=side,
-                quantity=quantity,
-                stop_price=stop,
-                price=security.nearest(price),
-                time_in_force=time_in_force,
-                post_only=post_only,
-                expires_at=expires_at,
-            )
+            terms: dict[str, Any] = {
+                "price": None if price is None else security.nearest(price),
+                "stop_price": stop,
+                "time_in_force": time_in_force,
+                "post_only": post_only or None,
+                "display_quantity": display_quantity,
+                "expires_at": expires_at,
+            }
+            kind: type[Order] = MarketOrder if stop is None else StopOrder if price is None else StopLimitOrder
+            given = {term: value for term, value in terms.items() if value is not None}
+            order = kind(security_id=name, side=side, quantity=quantity, **given)
         return self.session.place(order)
 
     def cancel(self, order_id: int) -> None:

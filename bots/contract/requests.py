@@ -13,6 +13,10 @@ from msgspec import Struct
 Side = Literal["buy", "sell"]
 # Until cancelled, immediately, all or none; until the close, until `expires_at`, or in the next auction only.
 TimeInForce = Literal["gtc", "ioc", "fok", "day", "gtd", "auction"]
+# A stop order without a limit waits until it is triggered, as `ioc`; a stop order with one in no auction.
+TimeOfMarketOrder = Literal["ioc", "auction"]
+TimeOfStopOrder = Literal["ioc", "day", "gtd"]
+TimeOfStopLimitOrder = Literal["gtc", "ioc", "fok", "day", "gtd"]
 
 
 class LimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="limit"):
@@ -34,22 +38,28 @@ class LimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fiel
 
 
 class MarketOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="market"):
-    """An order that trades at once against the book; its remainder is cancelled."""
+    """An order that trades at once against the book, or in an auction; its remainder is cancelled."""
 
     security_id: str
     side: Side
     quantity: int
+    time_in_force: TimeOfMarketOrder = "ioc"
     client_order_id: str | None = None
 
 
 class StopOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="stop"):
-    """A market order that waits until a trade prints at `stop_price` [dollars per share] or beyond."""
+    """A market order that waits until a trade prints at `stop_price` [dollars per share] or beyond.
+
+    As `ioc` it waits for ever, as `day` until the security closes, as `gtd` until `expires_at`.
+    """
 
     security_id: str
     side: Side
     quantity: int
     stop_price: Decimal
+    time_in_force: TimeOfStopOrder = "ioc"
     client_order_id: str | None = None
+    expires_at: str | None = None
 
 
 class StopLimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="stop_limit"):
@@ -60,7 +70,7 @@ class StopLimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     quantity: int
     stop_price: Decimal
     price: Decimal
-    time_in_force: TimeInForce = "gtc"
+    time_in_force: TimeOfStopLimitOrder = "gtc"
     post_only: bool = False
     client_order_id: str | None = None
     expires_at: str | None = None

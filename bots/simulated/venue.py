@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import get_args, get_type_hints
 
-from bots.contract import LimitOrder, Order, ProblemDetails, StopLimitOrder, StopOrder
+from bots.contract import LimitOrder, MarketOrder, Order, ProblemDetails, StopLimitOrder, StopOrder
 from bots.errors import Problem
 from bots.simulated.clock import US_PER_S, time_of
 from bots.simulated.configuration import SHARD
@@ -20,7 +21,6 @@ from tasks.messages import (
     OrderRequest,
     OrderType,
     ReplaceRequest,
-    TimeInForce,
 )
 from tasks.order_entry.rules.orders import contradiction, price_refusal
 from tasks.shared.rules.securities import Security
@@ -32,6 +32,8 @@ class RequestFlood(Exception):
 
 _LIMITED = (LimitOrder, StopLimitOrder)
 _WAITING = (StopOrder, StopLimitOrder)
+# How long an order of each kind may wait: what the types of its fields say.
+_TIMES = {kind: frozenset(get_args(get_type_hints(kind)["time_in_force"])) for kind in get_args(Order)}
 # Seats from 1; the market itself has the series 0. Order 12,003 is the twelfth of seat 3.
 SERIES = 1_000
 
@@ -88,21 +90,23 @@ class SimulatedVenue:
         """Send an order and return its id. Raises Problem, RequestFlood."""
         security = self._security(order.security_id)
         self._check_quantity(order.quantity)
+        if order.time_in_force not in _TIMES[type(order)]:
+            listed = ", ".join(sorted(_TIMES[type(order)]))
+            raise _refused("validation_error", f"/time_in_force of this type of order must be one of: {listed}")
         order_type: OrderType = "market"
         price_cents = stop_cents = display_quantity = None
-        time_in_force: TimeInForce = "gtc"
         post_only = False
         if isinstance(order, _LIMITED):
             order_type = "limit"
             price_cents = self._cents(order.price, security, "/price")
-            time_in_force, post_only = order.time_in_force, order.post_only
+            post_only = order.post_only
         if isinstance(order, _WAITING):
             order_type = "stop" if isinstance(order, StopOrder) else "stop_limit"
             stop_cents = self._cents(order.stop_price, security, "/stop_price")
         if isinstance(order, LimitOrder):
             display_quantity = order.display_quantity
         expires_us = None
-        if isinstance(order, _LIMITED) and order.expires_at is not None:
+        if not isinstance(order, MarketOrder) and order.expires_at is not None:
             expires_us = time_of(order.expires_at)
             if expires_us is None:
                 raise _refused("validation_error", "/expires_at must be a time as in RFC 3339")
@@ -118,7 +122,7 @@ class SimulatedVenue:
             order.side,
             order.quantity,
             price_cents,
-            time_in_force,
+            order.time_in_force,
             post_only,
             self._now_us(),
             stop_cents,

@@ -119,6 +119,36 @@ def test_an_auction_order_waits_for_the_auction_and_ends_with_it() -> None:
     assert outcome.bots["ANN"].held_cents == 0
 
 
+def test_a_market_order_may_wait_for_the_auction() -> None:
+    ours = market()
+    ours.schedule(10, lambda market: market.set_phase("MSFT", "auction", seconds=10))
+    ann = Observer([(5, buy(10, None, time_in_force="auction"))])
+    ours.seat("ANN", ann, latency=AT_ONCE)
+    ours.seat("BOB", Observer([(2, sell(4, 100.0)), (3, buy(1, 99.0))]), latency=AT_ONCE)
+    outcome = ours.play()
+    assert [(time_s, fill.quantity) for time_s, fill in ann.heard if isinstance(fill, Fill)] == [(20.0, 4)]
+    assert outcome.bots["ANN"].closed == {"unfilled": 1}
+    assert outcome.bots["ANN"].held_cents == 0
+
+
+def test_a_stop_order_may_wait_for_the_day_or_until_a_time() -> None:
+    ours = market()
+    ours.schedule(30, lambda market: market.set_phase("MSFT", "closed"))
+    until = {"time_in_force": "gtd", "expires_at": "2023-11-14T22:13:30Z"}  # 10 s after the start
+    ann = Observer(
+        [
+            (2, buy(1, None, stop_price=110, time_in_force="day")),
+            (3, buy(1, None, stop_price=110, **until)),
+            (4, buy(1, None, stop_price=110)),
+        ]
+    )
+    ours.seat("ANN", ann, latency=AT_ONCE)
+    outcome = ours.play()
+    ended = [time_s for time_s, one in ann.heard if one == ("cancelled", "expired")]
+    assert ended == [pytest.approx(10.0, abs=1.0), 30.0]
+    assert outcome.bots["ANN"].open_orders == 1
+
+
 def test_an_auction_order_may_still_wait_at_the_end() -> None:
     ours = market()
     ours.seat("ANN", Observer([(2, buy(10, 101.0, time_in_force="auction"))]), latency=AT_ONCE)

@@ -93,6 +93,7 @@ def test_the_venue_refuses_like_the_api_and_the_strategy_goes_on() -> None:
             (2, refused(buy(0, 100.0))),
             (2, refused(buy(1.5, 100.0))),  # type: ignore[arg-type]
             (2, refused(buy(2_000_000, 100.0))),
+            (2, refused(buy(5, None, time_in_force="gtc"))),
             (2, refused(buy(5, 100.0, display_quantity=5))),
             (2, refused(lambda strategy: strategy.session._venue.cancel("NONE", 1))),
             (3, buy(0, 100.0)),
@@ -101,7 +102,7 @@ def test_the_venue_refuses_like_the_api_and_the_strategy_goes_on() -> None:
     )
     ours.seat("ANN", bot, latency=AT_ONCE)
     outcome = ours.play()
-    assert codes == ["validation_error"] * 3 + ["contradictory_terms", "unknown_security"]
+    assert codes == ["validation_error"] * 4 + ["contradictory_terms", "unknown_security"]
     assert outcome.bots["ANN"].failure is None
     assert outcome.bots["ANN"].refusals == {"validation_error": 1}
     assert outcome.bots["ANN"].requests == {"orders": 1}
