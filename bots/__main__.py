@@ -26,7 +26,6 @@ COMMANDS = {
     "simulate": ("bots.simulate", "trade in a market in memory: an hour in seconds, without services"),
     "tournament": ("bots.league.tournament", "let bots play against each other and write a report"),
     "verify": ("bots.verify", "check the result of a tournament, or recount the standings of a competition"),
-    "verify-competition": ("bots.competition.verify", "recount the standings of a competition that is over"),
     "new": ("bots.template", "write a bot of your own to start from"),
 }
 

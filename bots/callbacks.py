@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from bots.contract import Auction, Book, NewsItem, PhaseChange, Price, Trade
 from bots.working_order import Fill, WorkingOrder
+
+# Levels per side of the book that a strategy sees, on the exchange and in the simulated market.
+BOOK_DEPTH: Final = 20
 
 
 class Callbacks:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -47,10 +46,6 @@ class Fundamental:
     def add_news(self, at_s: float, change: float) -> None:
         """Add news: from a time [s] on, the value differs by `change` [dollars], which does not revert."""
         self._news.append((at_s, change))
-
-    def add_all_news(self, news: Iterable[tuple[float, float]]) -> None:
-        """Add news as pairs of a time [s] and a change [dollars]."""
-        self._news.extend(news)
 
     def value(self, now_s: float) -> float:
         """Return the value of a share at a time, at least one cent [dollars]."""

@@ -73,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report.as_text(shown))
     _say(f"written to {report.write(shown, options.results)}; logs and the clients' record are in {options.folder}")
     if shown["findings"]:
-        _say(f"FINDINGS. To repeat this run: make chaos SEED={options.seed} MINUTES={options.minutes:g}")
+        same_cards = f' ARGS="--faults {options.faults}"' if options.faults else ""
+        _say(f"FINDINGS. To repeat this run: make chaos SEED={options.seed} MINUTES={options.minutes:g}{same_cards}")
         return 1
     return 0
 

@@ -16,7 +16,6 @@ from bots.simulated.market import Market
 from bots.simulated.outcome import BotOutcome, Outcome
 from deploy.market_file import MarketFile, read
 
-SAMPLE_S = 1.0
 # Reasons for which an order may end that are no refusals.
 ENDS = ("cancelled", "unfilled", "unknown_order", "expired")
 

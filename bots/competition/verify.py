@@ -1,4 +1,4 @@
-"""`python -m bots verify-competition PLACE`: recounts the standings of a competition that is over."""
+"""`python -m bots verify PLACE`: recounts the standings of a competition that is over."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m bots verify-competition",
+        prog="python -m bots verify",
         description="Recount the standings of a competition from its tape, its ledger and its seed.",
     )
     parser.add_argument(

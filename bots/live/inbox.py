@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import deque
 from threading import Condition
 
+from bots.callbacks import BOOK_DEPTH
 from bots.contract import Auction, Price
 from bots.errors import ExchangeError
 from bots.interfaces import Event
 from bots.live.feed import FeedEvent
 from bots.live.local_book import LocalBook
-
-# Levels per side of a book that a strategy sees.
-DEPTH = 20
 
 InboxItem = Event | ExchangeError
 
@@ -68,7 +66,7 @@ class Inbox:
         """Take everything; if there is nothing, wait for the first arrival until the time-out."""
         with self._arrived:
             self._arrived.wait_for(self._has_any, timeout_s)
-            books = (book.top(DEPTH) for book in self._books.values())
+            books = (book.top(BOOK_DEPTH) for book in self._books.values())
             taken = [*self._letters, *self._prices.values(), *books, *self._auctions.values()]
             for held in (self._letters, self._prices, self._books, self._auctions):
                 held.clear()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from bots.callbacks import BOOK_DEPTH
 from bots.contract import Auction, Book, Level, NewsItem, PhaseChange, Price, Trade
 from bots.simulated.clock import Clock, timestamp
 from bots.simulated.dollars import price_of
@@ -17,9 +18,6 @@ from bots.simulated.exchange import Exchange
 from bots.simulated.seat import Seat
 from bots.strategy import Channel
 from tasks.messages import BookUpdate, PhaseChanged, TradeMade
-
-# Published levels per side, the exchange's default depth.
-DEPTH = 10
 
 Listeners = defaultdict[str, list[Seat]]  # by security
 
@@ -177,7 +175,7 @@ class Feed:
     def _publish_book(self, update: BookUpdate) -> None:
         bids, asks = (
             [Level(price_of(price_cents), quantity, orders) for price_cents, quantity, orders in side]
-            for side in self._exchange.engine.best_levels(update.security_id, DEPTH)
+            for side in self._exchange.engine.best_levels(update.security_id, BOOK_DEPTH)
         )
         self._levels[update.security_id] = update.sequence, bids, asks
         for seat in self._books[update.security_id]:

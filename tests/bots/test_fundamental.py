@@ -28,7 +28,7 @@ def test_the_value_moves_with_its_volatility_and_stays_in_range() -> None:
 def test_news_moves_it_from_its_time_on() -> None:
     value, without = Fundamental(seed=2), Fundamental(seed=2)
     value.add_news(100.0, -7.5)
-    value.add_all_news([(200.0, 2.5)])
+    value.add_news(200.0, 2.5)
     assert value.value(99.9) == without.value(99.9)
     assert value.value(100.0) == pytest.approx(without.value(100.0) - 7.5)
     assert value.value(250.0) == pytest.approx(without.value(250.0) - 5.0)

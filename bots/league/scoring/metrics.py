@@ -106,15 +106,6 @@ def gains_cents(match: Match, bot: BotResult) -> list[int]:
     return curve
 
 
-def equities_cents(match: Match, bot: BotResult) -> list[int]:
-    """Return the equity at each sample, with shares at their last price [cents]."""
-    curve = [sample.cash_cents for sample in bot.samples]
-    for place, security_id in enumerate(match.securities):
-        for at, (account, market) in enumerate(zip(bot.samples, match.market[security_id], strict=True)):
-            curve[at] += account.shares[place] * market.last_cents
-    return curve
-
-
 def inventory_of(match: Match, bot: BotResult) -> list[list[int]]:
     """Return at each sample, for each security, the holding less the opening holding [shares]."""
     opening = [bot.opening.get(security_id, 0) for security_id in match.securities]
