@@ -90,7 +90,7 @@ def create_app(settings: Settings | None = None, *, place: int = 1) -> Flask:
     public_streams = PublicStreams(rooms)
     private_streams = PrivateStreams(rooms, market_data, Announcements(redis_url))
     candle_streams, day_streams = CandleStreams(rooms), DayStreams(rooms, listing)
-    look = Pipeline(clearing_data, market_data, flower=_flower_url(settings))
+    look = Pipeline(clearing_data, market_data, flower=flower_url(settings))
     boards: list[Board | NewsStream] = [
         NewsStream(rooms, market_data),
         Board("leaderboard", rooms, partial(leaderboard.ranked, clearing_data, TradeCounts()), nothing=[]),
@@ -162,7 +162,7 @@ def create_app(settings: Settings | None = None, *, place: int = 1) -> Flask:
     return app
 
 
-def _flower_url(settings: Settings) -> str:
+def flower_url(settings: Settings) -> str:
     """Return where this host's users reach Flower: on loopback, unless it listens on one other address."""
     host = settings.flower_published_at or settings.flower_address
     return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{settings.flower_port}"  # noqa: S104
