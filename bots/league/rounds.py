@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,11 +27,12 @@ from bots.league.play.entrants import Entrant
 from bots.league.play.result import Failure, Match
 from bots.league.play.simulated_match import play
 from bots.league.proof.archive import Folder
+from bots.league.sandbox.patience import Patience
 
-# Interval between two looks at a process [s], and the number of looks after which a process that is still in the same
-# callback is ended. Where it can, the match itself interrupts a callback much earlier.
+# Interval between two looks at a process [s], and how long the same callback may last until the process is ended [s].
+# Where it can, the match itself interrupts a callback much earlier.
 LOOK_EVERY_S = 0.25
-PATIENCE_LOOKS = 120
+PATIENCE_S = 30.0
 # The number of a call and of its bot share one integer, so that both are written atomically.
 _BOT_BITS = 10
 
@@ -54,14 +56,21 @@ class _Round:
     calling: Any
     core: int | None
     turn: int = 0
-    looks: int = 0
+    patience: Patience = field(default_factory=Patience)
 
+    @property
     def hangs(self) -> bool:
-        """Return whether one callback has lasted too long; call it once at each look."""
+        """Whether one callback has lasted too long."""
+        return self.patience.counted_s >= PATIENCE_S
+
+    def look(self) -> None:
+        """Count how long the present callback has lasted."""
         turn = self.calling.value
-        self.looks = self.looks + 1 if turn and turn == self.turn else 0
+        if turn and turn == self.turn:
+            self.patience.look(self.process.pid, LOOK_EVERY_S)
+        else:
+            self.patience.renew()
         self.turn = turn
-        return self.looks >= PATIENCE_LOOKS
 
     def end(self) -> None:
         self.process.kill()
@@ -84,6 +93,7 @@ class Rounds:
     progress: Progress
     _out: dict[int, dict[str, Failure]] = field(default_factory=dict)
     _under_way: list[_Round] = field(default_factory=list)
+    _looked_s: float = 0.0
 
     def play(self, seeds: Iterable[int], *, out: dict[int, dict[str, Failure]] | None = None) -> Iterator[Match]:
         """Play the matches of the seeds; yield each as soon as it is over.
@@ -122,11 +132,16 @@ class Rounds:
     def _look(self) -> Iterator[Match]:
         """Receive the messages of the matches, and end a process that hangs."""
         ready = set(wait([playing.connection for playing in self._under_way], timeout=LOOK_EVERY_S))
+        # A match that says much must not use up the patience with another.
+        if is_time := time.monotonic() - self._looked_s >= LOOK_EVERY_S:
+            self._looked_s = time.monotonic()
         for playing in list(self._under_way):
             if playing.connection in ready:
                 yield from self._receive(playing)
-            elif playing.hangs():
-                playing.process.kill()  # the next look finds its connection closed
+            elif is_time:
+                playing.look()
+                if playing.hangs:
+                    playing.process.kill()  # the next look finds its connection closed
 
     def _receive(self, playing: _Round) -> Iterator[Match]:
         try:
@@ -155,8 +170,7 @@ class Rounds:
             raise MatchError(
                 f"the process of seed {playing.seed} ended with status {status} while it was calling no bot"
             )
-        hung = playing.looks >= PATIENCE_LOOKS
-        error = "a callback did not return and could not be interrupted" if hung else _cause(status)
+        error = "a callback did not return and could not be interrupted" if playing.hangs else _cause(status)
         failure = Failure(kind="crashed", time_s=0.0, error=error, traceback="")
         self._out.setdefault(playing.seed, {})[self.entrants[bot - 1].account] = failure
         self.progress(playing.seed, 0.0)

@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from bots.league.sandbox import bubblewrap
+from bots.league.sandbox.patience import Patience
 from bots.league.sandbox.wire import LENGTH_BYTES, framed
 
 # The longest answer [bytes].
@@ -24,8 +25,6 @@ _READ_BYTES = 8_192
 # How long a process that has closed its pipe may take to end [s].
 _ENDING_S = 2.0
 _LOOK_EVERY_MS = round(LOOK_EVERY_S * 1_000)
-# States of a process, in /proc, in which it does not wait for itself: it runs, or waits for a processor or a disk.
-_BUSY = frozenset("RD")
 
 
 class GuestFailed(Exception):
@@ -48,13 +47,12 @@ class Guest:
         self._answers, self._room = select.poll(), select.poll()
         self._answers.register(self._from, select.POLLIN)
         self._room.register(self._to, select.POLLOUT)
-        self._counted_s = 0.0  # of waiting for this message
-        self._used_s = 0.0  # by its process, at the last look
+        self._patience = Patience()
 
     def send(self, message: Struct, *, patience_s: float) -> None:
         """Send a message. Raises GuestFailed."""
         frame = framed(message)
-        self._counted_s = 0.0
+        self._patience.renew()
         while frame:
             try:
                 sent = os.write(self._to, frame)
@@ -69,7 +67,7 @@ class Guest:
 
     def receive(self, *, patience_s: float) -> bytes:
         """Return the content of the next answer. Raises GuestFailed."""
-        self._counted_s = 0.0
+        self._patience.renew()
         text = self._read(_READ_BYTES, patience_s)
         if int.from_bytes(text[:LENGTH_BYTES], "big") != len(text) - LENGTH_BYTES:
             text = self._whole(text, patience_s)
@@ -98,21 +96,18 @@ class Guest:
         raise self._ended()
 
     def _wait_longer(self, patience_s: float) -> None:
-        """Count another look at a bot that does not answer, unless it waits for its turn on a busy machine."""
-        self._counted_s += LOOK_EVERY_S if self._is_to_blame() else LOOK_EVERY_S / 20
-        if self._counted_s > patience_s:
+        """Count another look at a bot that does not answer."""
+        self._patience.look(self._bot(), LOOK_EVERY_S)
+        if self._patience.counted_s > patience_s:
             raise GuestFailed("hung", f"a callback did not return within {patience_s:g} s")
 
-    def _is_to_blame(self) -> bool:
+    def _bot(self) -> int | None:
+        """Return the process id of the bot, the child of bubblewrap."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         try:
-            child = children.read_text().split()[0]
-            state, *_ = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-            used_s = sum(map(int, Path(f"/proc/{child}/schedstat").read_text().split()[:1])) / 1e9
+            return int(children.read_text().split()[0])
         except (OSError, IndexError):
-            return True
-        used_s, self._used_s = used_s - self._used_s, used_s
-        return state not in _BUSY or used_s > LOOK_EVERY_S / 4
+            return None
 
     def _ended(self) -> GuestFailed:
         try:
