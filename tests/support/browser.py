@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
 
 from deploy.local import packages
 
 AXE = Path(__file__).parent / "axe_core" / "axe.min.js"
 DESK: ViewportSize = {"width": 1440, "height": 1000}
+
+# How long a page may take, because a machine may be busy with more than these tests [ms].
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 
 # The browser's own messages about a cut connection; a page cannot suppress them.
 CUT_OFF = ("WebSocket connection to", "net::ERR_")
@@ -37,7 +41,7 @@ class Visit:
 
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:
         context = browser.new_context(**{"viewport": DESK, **options})
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         self.url = url
         self.page: Page = context.new_page()
         self.complaints: list[str] = []

@@ -24,9 +24,6 @@ SECURITY = "AAPL"
 MOST_BYTES = 400_000
 
 
-expect.set_options(timeout=60_000)
-
-
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A picture of the page, and pictures of some of its panels.

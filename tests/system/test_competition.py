@@ -26,8 +26,6 @@ from tests.support.every_read import every_read
 from tests.support.exchange import Exchange, running_exchange
 from tests.support.organiser import Organiser, denial, join, limit, phases
 
-expect.set_options(timeout=30_000)
-
 CASE: dict[str, Any] = {
     "name": "Two short rounds",
     "rounds": 2,

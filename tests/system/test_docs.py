@@ -25,8 +25,6 @@ from tests.support.databases import renew_clearing_data, renew_market_data
 from tests.support.exchange import Exchange, running_exchange
 from tests.support.streams import SocketIOClient, read
 
-expect.set_options(timeout=20_000)
-
 # A program that uses only the generated client.
 PROGRAM = """\
 import sys

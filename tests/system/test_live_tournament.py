@@ -27,7 +27,7 @@ bots = [
     {{ strategy = "informed", options = {{ every_s = 0.5 }} }},
     {{ strategy = "{BAD}:Raises" }},
     {{ strategy = "{BAD}:Hangs" }},
-    {{ strategy = "{BAD}:Floods" }},
+    {{ strategy = "{BAD}:FloodsAtOnce" }},
     {{ strategy = "{BAD}:IsKilled" }},
     {{ strategy = "{BAD}:IsCutOff" }},
 ]
@@ -99,7 +99,7 @@ def _out(bots: dict[str, BotResult], result: Path) -> None:
     assert {name: failure.kind for name, failure in failures.items()} == {
         "Raises": "raised",
         "Hangs": "hung",
-        "Floods": "flooded",
+        "FloodsAtOnce": "flooded",
         "IsKilled": "lost",
         "IsCutOff": "lost",
     }

@@ -12,8 +12,6 @@ from tests.api.dashboard.conftest import Open
 from tests.support import fake_stream
 from tests.support.page import WIDTHS
 
-expect.set_options(timeout=20_000)
-
 # Visible elements without children whose text is cut off, or that reach out of their panel.
 CUT_OFF = """(panel) => [...panel.querySelectorAll("td, dt, dd, th, h2, button, .number")]
     .filter((node) => node.checkVisibility() && node.textContent && !node.closest(".hidden, thead"))

@@ -12,8 +12,6 @@ from tests.api.dashboard.conftest import Open, answer_with
 from tests.support import fake_stream
 from tests.support.page import WIDTHS
 
-expect.set_options(timeout=20_000)
-
 THIN = {"books": 1, "trades": 1, "eachFrame": 30}
 LIVELY = {"books": 5, "trades": 2, "eachFrame": 1}
 

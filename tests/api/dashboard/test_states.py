@@ -8,8 +8,6 @@ from tests.api.dashboard.conftest import Open
 from tests.support import fake_stream
 from tests.support.page import WIDTHS
 
-expect.set_options(timeout=20_000)
-
 # Panels without a word of their own: what they say of each state, by channel.
 PANELS = {"trades": "#tape-empty", "candles": "#candles-empty", "book": "#depth-empty"}
 

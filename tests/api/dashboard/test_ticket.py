@@ -11,8 +11,6 @@ from playwright.sync_api import Page, Route, expect
 from tests.api.dashboard.answers import ANSWERS, ASK, ORDER
 from tests.api.dashboard.conftest import Open
 
-expect.set_options(timeout=20_000)
-
 
 @pytest.fixture
 def ticket(at_width: Page) -> Page:

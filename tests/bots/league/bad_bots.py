@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from threading import Thread
 
 from bots.strategy import Strategy
 
@@ -32,6 +33,15 @@ class Floods(Ticking):
     def on_timer(self, now: float) -> None:
         while now > 5:
             self.buy(1, 1)
+
+
+class FloodsAtOnce(Ticking):
+    """Floods a slow exchange, too, because it does not wait for answers."""
+
+    def on_timer(self, now: float) -> None:
+        if now > 5:
+            for _ in range(40):
+                Thread(target=self.buy, args=(1, 1), daemon=True).start()
 
 
 class EndsTheProcess(Ticking):

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
 from db.connect import Database
 from tests.support.browser import Visit, running_browser
 from tests.support.databases import renew_clearing_data, renew_market_data
 from tests.support.exchange import Exchange, running_exchange
 from tests.support.page import trade
-
-expect.set_options(timeout=20_000)
 
 
 @pytest.fixture
