@@ -74,7 +74,7 @@ DELIVERY = (
         "read_only_server_is_no_outage",
         "A batch waits for a database server that only reads.",
         "tests/tasks/order_execution/test_task.py::test_a_server_that_only_reads_is_waited_for_over_a_new_connection",
-        "celery_app/stage.py",
+        "celery_app/faults.py",
         '"25006", ',
         "",
     ),
