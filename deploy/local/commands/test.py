@@ -99,7 +99,9 @@ def _pytest(arguments: Sequence[str], environment: dict[str, str]) -> int:
         try:
             return descendants.wait(tests)
         except _Terminated:
-            tests.send_signal(signal.SIGINT)
+            # A shell starts what runs in its background with SIGINT ignored. What the tests have started ends here.
+            ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            tests.send_signal(signal.SIGTERM if ignored else signal.SIGINT)
             return descendants.wait(tests)
         except KeyboardInterrupt:
             # The child got the Ctrl-C as well, and is cleaning up what it has started.
