@@ -15,8 +15,7 @@ from typing import Any
 
 from playwright.sync_api import CDPSession, Page
 
-from bench.browser import running_browser
-from tests.support.browser import Visit
+from tests.support.browser import Visit, running_browser
 
 SCRIPT = Path(__file__).with_suffix(".js")
 

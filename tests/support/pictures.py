@@ -16,8 +16,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, expect
 
-from bench.browser import running_browser
-from tests.support.browser import Visit
+from tests.support.browser import Visit, running_browser
 from tests.support.busy_market import busy_market
 
 FOLDER = Path("docs/images")
