@@ -140,6 +140,11 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$", description="least level logged")
 
+    @property
+    def flower_reached_at(self) -> str:
+        """The address at which Flower can be reached, from outside of its container."""
+        return self.flower_published_at or self.flower_address
+
     @field_validator("clearing_data_url", "market_data_url")
     @classmethod
     def _name_the_driver(cls, url: SecretStr) -> SecretStr:

@@ -29,11 +29,10 @@ def main() -> NoReturn:
 
 def refusal(s: Settings) -> str | None:
     """Return the reason why Flower may not start; None: it may."""
-    reached_at = s.flower_published_at or s.flower_address
-    if s.flower_basic_auth.get_secret_value() or _is_loopback(reached_at):
+    if s.flower_basic_auth.get_secret_value() or _is_loopback(s.flower_reached_at):
         return None
     return (
-        f"Flower would listen on {reached_at} without a password: set FLOWER_BASIC_AUTH=name:password, "
+        f"Flower would listen on {s.flower_reached_at} without a password: set FLOWER_BASIC_AUTH=name:password, "
         f"or let it listen on 127.0.0.1"
     )
 

@@ -164,7 +164,7 @@ def create_app(settings: Settings | None = None, *, place: int = 1) -> Flask:
 
 def flower_url(settings: Settings) -> str:
     """Return where this host's users reach Flower: on loopback, unless it listens on one other address."""
-    host = settings.flower_published_at or settings.flower_address
+    host = settings.flower_reached_at
     return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{settings.flower_port}"  # noqa: S104
 
 

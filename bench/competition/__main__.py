@@ -23,7 +23,8 @@ from pathlib import Path
 import requests
 from sqlalchemy import text
 
-from bench.competition.desk import Desk, running_browser
+from bench.browser import running_browser
+from bench.competition.desk import Desk
 from bench.competition.teams import Asleep, Crashing, Flooding, Team, WrongClock
 from bench.target.accounts import admin_key_of
 from bench.target.cpu import CpuMeter

@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
-from deploy.local import packages
-from deploy.local.failure import Failure
+from bench.browser import PATIENCE_MS
 
 WALL: ViewportSize = {"width": 1920, "height": 1080}
 PHONE: ViewportSize = {"width": 390, "height": 844}
-
-_PATIENCE_MS = 60_000
-expect.set_options(timeout=_PATIENCE_MS)
-
-
-@contextmanager
-def running_browser() -> Iterator[Browser]:
-    """Run a browser inside the block. Raises Failure if none is installed."""
-    program = packages.path_of(packages.BROWSER)
-    if program is None:
-        raise Failure("there is no Chromium; `make test` installs it")
-    with sync_playwright() as playwright:
-        # Root has no sandbox, and the pages are ours.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 class Desk:
@@ -47,7 +26,7 @@ class Desk:
         )
         self.requests = 0
         for page in (self.console, self.wall):
-            page.set_default_timeout(_PATIENCE_MS)
+            page.set_default_timeout(PATIENCE_MS)
             page.on("request", self._count)
         self.console.on("dialog", lambda dialog: dialog.accept())
 

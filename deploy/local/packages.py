@@ -71,7 +71,7 @@ def require(instance: Instance, services: Collection[str], *, tools: Collection[
 
 
 def path_of(tool: str) -> str | None:
-    """Return the path of a tool, or of one that stands in for it; None: there is none."""
+    """Return the path of a tool, or of one that stands in for it, or None if neither is installed."""
     return next(filter(None, map(shutil.which, (tool, *_STAND_INS.get(tool, ())))), None)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 import pytest
@@ -20,8 +19,6 @@ from bots.contract import (
     Price,
     ProblemDetails,
     Report,
-    StopLimitOrder,
-    StopOrder,
     Trade,
 )
 from bots.errors import Problem, Unavailable
@@ -147,53 +144,6 @@ def test_a_market_order_holds_what_it_may_cost(diary: Diary, harness: Harness) -
     harness.fill(order_id, 4, "101")
     harness.deny(order_id, "unfilled")
     assert diary.cash == 10_000 - 404
-
-
-def test_orders_without_a_limit_have_their_own_terms(diary: Diary, harness: Harness) -> None:
-    diary.buy(5, time_in_force="auction")
-    diary.sell(5, stop_price=95, time_in_force="day")
-    diary.sell(5, stop_price=95, time_in_force="gtd", expires_at="2030-01-01T00:00:00Z")
-    common = {"security_id": "MSFT", "quantity": 5}
-    stop = {**common, "side": "sell", "stop_price": Decimal(95)}
-    assert harness.orders == [
-        MarketOrder(**common, side="buy", time_in_force="auction"),  # type: ignore[arg-type]
-        StopOrder(**stop, time_in_force="day"),  # type: ignore[arg-type]
-        StopOrder(**stop, time_in_force="gtd", expires_at="2030-01-01T00:00:00Z"),  # type: ignore[arg-type]
-    ]
-
-
-@pytest.mark.parametrize(
-    "terms",
-    [
-        {"post_only": True},
-        {"display_quantity": 1},
-        {"expires_at": "2030-01-01T00:00:00Z"},
-        {"stop_price": 95, "post_only": True},
-        {"stop_price": 95, "price": 94, "display_quantity": 1},
-    ],
-)
-def test_a_term_that_the_kind_of_order_does_not_have_is_an_error(
-    diary: Diary, harness: Harness, terms: dict[str, Any]
-) -> None:
-    with pytest.raises(TypeError, match="Unexpected keyword argument"):
-        diary.buy(5, **terms)
-    assert harness.orders == []
-
-
-def test_every_kind_of_order_can_be_sent(diary: Diary, harness: Harness) -> None:
-    diary.sell(5, stop_price=95)
-    diary.sell(5, 94, stop_price=95)
-    diary.buy(100, 90, display_quantity=10, post_only=True)
-    diary.buy(1, 90.004, time_in_force="ioc")
-    stop, stop_limit, iceberg, ioc = harness.orders
-    assert stop == StopOrder(security_id="MSFT", side="sell", quantity=5, stop_price=Decimal(95))
-    assert stop_limit == StopLimitOrder(
-        security_id="MSFT", side="sell", quantity=5, stop_price=Decimal(95), price=Decimal(94)
-    )
-    assert isinstance(iceberg, LimitOrder)
-    assert (iceberg.display_quantity, iceberg.post_only) == (10, True)
-    assert isinstance(ioc, LimitOrder)
-    assert (ioc.time_in_force, ioc.price) == ("ioc", Decimal("90.00"))
 
 
 def test_an_order_is_cancelled_once(diary: Diary, harness: Harness) -> None:

@@ -1,39 +1,20 @@
-"""The page in a real browser: Chromium without its windows, driven by Playwright."""
+"""The page in a real browser."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize
 
-from deploy.local import packages
+from bench.browser import PATIENCE_MS
 
 AXE = Path(__file__).parent / "axe_core" / "axe.min.js"
 DESK: ViewportSize = {"width": 1440, "height": 1000}
 
-# How long a page may take, because a machine may be busy with more than these tests [ms].
-PATIENCE_MS = 60_000
-expect.set_options(timeout=PATIENCE_MS)
-
 # The browser's own messages about a cut connection; a page cannot suppress them.
 CUT_OFF = ("WebSocket connection to", "net::ERR_")
-
-
-@contextmanager
-def running_browser() -> Iterator[Browser]:
-    """A browser inside the block. Root has no sandbox, and the page is ours."""
-    program = packages.path_of(packages.BROWSER)
-    assert program, "`make test` installs a browser"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 class Visit:

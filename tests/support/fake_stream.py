@@ -15,7 +15,8 @@ from typing import Any
 
 from playwright.sync_api import CDPSession, Page
 
-from tests.support.browser import Visit, running_browser
+from bench.browser import running_browser
+from tests.support.browser import Visit
 
 SCRIPT = Path(__file__).with_suffix(".js")
 

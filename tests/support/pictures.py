@@ -16,7 +16,8 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import Visit, running_browser
+from bench.browser import running_browser
+from tests.support.browser import Visit
 from tests.support.busy_market import busy_market
 
 FOLDER = Path("docs/images")

@@ -18,9 +18,10 @@ import requests
 from playwright.sync_api import Browser, Page, expect
 from pyarrow import parquet
 
+from bench.browser import running_browser
 from bots.client import Client
 from db.connect import Database
-from tests.support.browser import Visit, running_browser, violations
+from tests.support.browser import Visit, violations
 from tests.support.databases import renew_clearing_data, renew_market_data
 from tests.support.every_read import every_read
 from tests.support.exchange import Exchange, running_exchange

@@ -17,10 +17,11 @@ import requests
 from playwright.sync_api import expect
 from websocket import create_connection
 
+from bench.browser import running_browser
 from bots.client import Client
 from bots.contract import LimitOrder
 from db.connect import Database
-from tests.support.browser import Visit, running_browser
+from tests.support.browser import Visit
 from tests.support.databases import renew_clearing_data, renew_market_data
 from tests.support.exchange import Exchange, running_exchange
 from tests.support.streams import SocketIOClient, read

@@ -27,7 +27,11 @@ class Patience:
         self.counted_s = 0.0
 
     def look(self, pid: int | None, look_s: float) -> None:
-        """Count a look at a process that has not answered since the last one, `look_s` ago [s]; None: there is none."""
+        """Count a look at a process that has not answered since the previous look.
+
+        pid     None if the process has ended
+        look_s  time between the two looks [s]
+        """
         self.counted_s += look_s if self._is_to_blame(pid, look_s) else look_s * _SMALL_PART
 
     def _is_to_blame(self, pid: int | None, look_s: float) -> bool:

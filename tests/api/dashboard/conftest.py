@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route, ViewportSize, expect
 
+from bench.browser import running_browser
 from tests.api.dashboard.answers import ANSWERS, ASK, PRICES
 from tests.support import fake_stream
-from tests.support.browser import DESK, Visit, running_browser
+from tests.support.browser import DESK, Visit
 from tests.support.page import WIDTHS
 from tests.support.web import Api
 

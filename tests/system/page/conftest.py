@@ -8,8 +8,9 @@ import pytest
 import requests
 from playwright.sync_api import Browser
 
+from bench.browser import running_browser
 from db.connect import Database
-from tests.support.browser import Visit, running_browser
+from tests.support.browser import Visit
 from tests.support.databases import renew_clearing_data, renew_market_data
 from tests.support.exchange import Exchange, running_exchange
 from tests.support.page import trade

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from deploy.local.supervisor import wait_until
 from tests.support.exchange import ROOT
 
 PROGRAM = """
@@ -35,9 +35,8 @@ def test_sigterm_ends_the_tests(tmp_path: Path, interrupt: str) -> None:
     (tmp_path / "test_sleeps.py").write_text(SLEEPS)
     command = [sys.executable, "-c", PROGRAM, interrupt, str(tmp_path / "test_sleeps.py")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:
-        pid, deadline = tmp_path / "pid", time.monotonic() + 120
-        while not pid.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        pid = tmp_path / "pid"
+        wait_until(pid.exists, 120, "the tests did not begin")
         tests = Path("/proc") / str(int(pid.read_text()))
         program.terminate()
         assert program.wait(120) != 0
