@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.support import fake_stream
 from tests.support.page import WIDTHS
@@ -83,6 +83,6 @@ def test_times_are_local_where_the_visitor_wants_that(page: Page) -> None:
         page.wait_for_function("before => document.querySelector('#tape-rows td').textContent !== before", arg=in_utc)
         in_tokyo = first.inner_text()
         assert (int(in_tokyo[:2]) - int(in_utc[:2])) % 24 == 9
-        assert page.locator("#candle-at").text_content() == in_tokyo
+        expect(page.locator("#candle-at")).to_have_text(in_tokyo)
         page.select_option("#zone", "utc")
         page.wait_for_function("before => document.querySelector('#tape-rows td').textContent === before", arg=in_utc)

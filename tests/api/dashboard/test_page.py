@@ -50,8 +50,8 @@ def test_the_change_of_a_day_is_since_its_first_price(open_page: Open) -> None:
     page = open_page(answers={"**/candles/MSFT?*": {"data": candles}})
     page.evaluate("data => fakeStream.publish('price', data, 'snapshot')", PRICES)
     expect(page.locator("#quote-change")).to_have_text("\N{MINUS SIGN}10.00 (\N{MINUS SIGN}9.09 %)")
-    shown = [page.locator(f"#quote-{name}").inner_text() for name in ("high", "low", "volume")]
-    assert shown == ["120.00", "90.00", "6"]
+    for name, shown in (("high", "120.00"), ("low", "90.00"), ("volume", "6")):
+        expect(page.locator(f"#quote-{name}")).to_have_text(shown)
 
 
 def test_all_events_within_a_frame_are_painted_once(page: Page) -> None:
