@@ -12,12 +12,14 @@ from collections.abc import Sequence
 
 from celery.utils.nodenames import default_nodename, host_format
 
+from celery_app import fail_points
 from celery_app.app import app
 from celery_app.topology import STAGES, stage_of_queue
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command of Celery; return its exit status."""
+    fail_points.armed()  # a wrong setting stops the process here
     match list(arguments):
         case ["worker", "-Q", queues]:
             return _work(queues)

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from celery_app import logs, transport
+from celery_app import fail_points, logs, transport
 from celery_app.settings import settings
 from celery_app.topology import (
     DEAD_LETTER_QUEUE,
@@ -97,6 +97,7 @@ def _prepare_worker(instance: Any, conf: Any, options: dict[str, Any], **_: obje
     if not queues:
         raise SystemExit(f"name the queues of this worker with -Q, one or more of: {', '.join(known)}")
     _require_one_process(options)
+    fail_points.armed()  # a wrong setting stops the worker here
     if all(stage_of_queue(queue) == MATCHING for queue in queues):
         conf.broker_heartbeat = settings().matching_heartbeat_s
     name, _, host = instance.hostname.partition("@")
@@ -127,4 +128,4 @@ def _show_every_queue_in_flower(**_: object) -> None:
 
 transport.register()
 app = Celery("stock_exchange", events="celery_app.events:Events")
-app.conf.update(_configuration())
+app.add_defaults(_configuration)

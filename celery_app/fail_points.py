@@ -1,13 +1,14 @@
 """Named points of a stage's work at which a test can kill the worker, as a power cut would.
 
 With FAIL_POINT=matching.published a worker kills itself when it reaches that point, and with
-FAIL_POINT=matching.published:3 when it reaches it for the third time. A point that is not armed costs one comparison.
+FAIL_POINT=matching.published:3 when it reaches it for the third time. A point that is not armed costs a comparison.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+from functools import cache
 from typing import Final
 
 import structlog
@@ -56,26 +57,36 @@ POINTS: Final = {
     "data_feed.phase_stored": "a new phase is stored, and it is not pushed",
 }
 
-_armed, _, _nth = settings().fail_point.partition(":")
-_left = int(_nth or 1)
-if _armed and _armed not in POINTS:
-    raise SystemExit(f"wrong setting FAIL_POINT: there is no {_armed}; use one of {', '.join(POINTS)}")
+_reached = 0
+
+
+@cache
+def armed() -> tuple[str, int]:
+    """Return the armed point, and at which time the process dies there; an empty name if no point is armed.
+
+    raises  SystemExit  the setting names no point
+    """
+    name, _, nth = settings().fail_point.partition(":")
+    if name and name not in POINTS:
+        raise SystemExit(f"wrong setting FAIL_POINT: there is no {name}; use one of {', '.join(POINTS)}")
+    return name, int(nth or 1)
 
 
 def is_armed(point: str) -> bool:
     """Return whether this process must die at this point; the caller must then reach it, even within one write."""
-    return point == _armed
+    return point == armed()[0]
 
 
 def reach(point: str) -> None:
     """Kill this process if this is the armed point: it closes no connection, flushes no file and commits nothing."""
-    if point == _armed:
-        _count_down()
+    if point == armed()[0]:
+        _count()
 
 
-def _count_down() -> None:
-    global _left
-    _left -= 1
-    if not _left:
-        log.warning("fail_point_reached", point=_armed)
+def _count() -> None:
+    global _reached
+    _reached += 1
+    point, nth = armed()
+    if _reached == nth:
+        log.warning("fail_point_reached", point=point)
         os.kill(os.getpid(), signal.SIGKILL)

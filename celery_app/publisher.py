@@ -61,6 +61,7 @@ class Publisher:
     """Publishes to the stock exchange over its own connection; each thread or greenlet needs its own publisher."""
 
     def __init__(self, app: Celery) -> None:
+        fail_points.armed()  # a wrong setting stops the process here
         self._app = app
         self._confirm_timeout_s = settings().confirm_timeout_s
         self._exchange = exchange_of_role(settings().broker_role).name

@@ -1,7 +1,7 @@
 """Every setting of the exchange: name, unit, default and one line of meaning.
 
-Only this module reads the environment, and it does so once. So a wrong value stops a process at its start, with one
-message that names every fault.
+Only this module reads the environment, and a process of the exchange does so once. So a wrong value stops it at its
+start, with one message that names every fault.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.\[\]:-]+")
 class Settings(BaseSettings):
     """The settings of a process; each is an environment variable of the same name in capitals."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     # -- where the services are; the addresses contain passwords, so they never appear in output ------------------
     broker_url: SecretStr = Field(SecretStr("amqp://guest:guest@127.0.0.1:5672//"), description="RabbitMQ")
@@ -187,7 +187,12 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """Return the settings of this process; if any is wrong, name each and exit with status 1."""
+    """Return the settings of this process, as read_settings() does at the first call."""
+    return read_settings()
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment; if any is wrong, name each and exit with status 1."""
     try:
         return Settings()
     except ValidationError as faults:

@@ -11,13 +11,13 @@ from bench.market.figures import as_text
 from bench.market.live import measure
 from bench.market.simulated import play
 from bots.errors import ExchangeError
-from celery_app.settings import Settings
+from celery_app.settings import read_settings
 from deploy.market_file import MarketFileError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; exit status 1 and one sentence if that fails."""
-    settings = Settings()
+    settings = read_settings()
     command = argparse.ArgumentParser(prog="python -m bench.market", description=(__doc__ or "").partition("\n")[0])
     command.add_argument("--hours", type=float, default=24.0, help="of simulated time (default: %(default)s)")
     command.add_argument("--seed", type=int, default=1, help="of the simulation (default: %(default)s)")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.target.accounts import KEYS_FILE
-from celery_app.settings import Settings
+from celery_app.settings import Settings, read_settings
 from deploy.local import exchange, ports, ready
 from deploy.local.addresses import SERVICE_URLS
 from deploy.local.failure import Failure
@@ -67,7 +67,7 @@ def own_exchange(
             caller, {**services.urls, "API_PORT": str(chosen["api"]), "FLOWER_PORT": str(chosen["flower"])}, instance
         )
         os.environ.update(environment)
-        settings = Settings()
+        settings = read_settings()
         url = f"http://{settings.api_host}:{settings.api_port}"
         processes = exchange.programs(
             from_environment(caller | {"BOTS": "none"}),

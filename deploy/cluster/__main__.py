@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from celery_app.settings import Settings
+from celery_app.settings import read_settings
 from deploy.cluster import network, readiness, services
 from deploy.cluster.cluster import CLUSTER, Cluster, instance_of, prepared, proxy_url, supervisor_of
 from deploy.cluster.layout import HOSTS, Host
@@ -29,7 +29,7 @@ def up() -> int:
     cluster = prepared(os.environ)
     with step("three hosts"):
         network.make()
-    shards = Settings().shards
+    shards = read_settings().shards
     programs = {host: [*cluster.services(host), *cluster.processes(host, shards=shards)] for host in HOSTS}
     for host in HOSTS:
         supervisor = supervisor_of(host)

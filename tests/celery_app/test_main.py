@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from kombu import Connection
 
 from celery_app.publisher import Publisher
@@ -60,3 +61,22 @@ def test_wrong_queues_and_other_commands_are_celerys() -> None:
     said, _ = report.communicate(timeout=60)
     assert report.returncode == 0
     assert "software -> celery:5.7" in said
+
+
+@pytest.mark.parametrize("arguments", [("beat",), ("worker", "-Q", ORDER_ENTRY)])
+@pytest.mark.parametrize(
+    ("variables", "fault"),
+    [
+        ({"BROKER_URL": "http://user:secret@host"}, "wrong setting BROKER_URL: "),
+        ({"FAIL_POINT": "no.such"}, "wrong setting FAIL_POINT: there is no no.such; use one of "),
+    ],
+)
+def test_a_wrong_setting_stops_it_with_one_line(
+    arguments: tuple[str, ...], variables: dict[str, str], fault: str
+) -> None:
+    process = started(*arguments, **variables)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    (line,) = said.splitlines()
+    assert line.startswith(fault)
+    assert "secret" not in line

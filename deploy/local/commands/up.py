@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from celery_app.settings import Settings
+from celery_app.settings import Settings, read_settings
 from deploy import broker_users, database_users, flower, market_file
 from deploy.local import environment_file, exchange, growth, public, ready
 from deploy.local.addresses import DATABASE_URLS, FLOWER_BROKER_API, SERVICE_URLS
@@ -41,7 +41,7 @@ def _market() -> MarketFile:
 
     raises  Failure  it does not describe one
     """
-    file = Settings().market.resolve()
+    file = read_settings().market.resolve()
     try:
         market = market_file.read(file)
     except market_file.MarketFileError as fault:
@@ -74,7 +74,7 @@ def _bring_up(variables: Variables, door: public.PublicDoor | None, market: Mark
         # Only Caddy may name the address of a client.
         environment.setdefault("TRUSTED_PROXIES", LOOPBACK)
     os.environ.update(environment)
-    s = Settings()  # read again, now with the addresses of the services
+    s = read_settings()  # read again, now with the addresses of the services
     if fault := flower.refusal(s):
         raise Failure(fault)
     _require_ports(supervisor if was_up else None, s, door)
