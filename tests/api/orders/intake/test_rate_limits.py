@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -50,11 +50,24 @@ def apis(
     return slow_apis
 
 
+@pytest.fixture
+def buckets(apis: tuple[Api, Api]) -> Callable[[], int]:
+    """Return how many buckets the test could use: one, or one for each process if Redis did not answer in time."""
+
+    def times_alone() -> int:
+        return sum(api.process.log.count("rate_limits_alone") for api in apis)
+
+    before = times_alone()
+    return lambda: 1 if times_alone() == before else len(apis)
+
+
 def _post(api: Api, key: str, orders: int = 1) -> requests.Response:
     return api.ask("POST", "/orders", key=key, json=[limit()] * orders if orders > 1 else limit())
 
 
-def test_28_ten_times_the_rate(apis: tuple[Api, Api], keys: Keys, queues: Connection) -> None:
+def test_28_ten_times_the_rate(
+    apis: tuple[Api, Api], keys: Keys, queues: Connection, buckets: Callable[[], int]
+) -> None:
     started = time.monotonic()
     with ThreadPoolExecutor(8) as crowd:
         others = [crowd.submit(_post, apis[n % 2], keys.flood) for n in range(20)]
@@ -63,7 +76,7 @@ def test_28_ten_times_the_rate(apis: tuple[Api, Api], keys: Keys, queues: Connec
     assert {answer.result().status_code for answer in others} == {202}
     statuses = Counter(answer.status_code for answer in greedy)
     assert statuses.keys() == {202, 429}
-    assert RATE <= 20 * statuses[202] <= RATE + RATE * took_s + 2 * CHUNK
+    assert RATE <= 20 * statuses[202] <= buckets() * (RATE + RATE * took_s) + 2 * CHUNK
     refused = next(answer for answer in greedy if answer.status_code == 429)
     assert problem(refused)["code"] == "rate_limited"
     assert int(refused.headers["Retry-After"]) >= 1
@@ -130,7 +143,11 @@ def test_43_refusals_have_a_limit_of_their_own(keys: Keys) -> None:
 
 
 def test_44_the_limit_is_the_clients_over_all_its_keys(
-    apis: tuple[Api, Api], keys: Keys, queues: Connection, clearing_data: Database
+    apis: tuple[Api, Api],
+    keys: Keys,
+    queues: Connection,
+    clearing_data: Database,
+    buckets: Callable[[], int],
 ) -> None:
     with clearing_data.transaction() as tx:
         # Of a client whose bucket no other test has touched.
@@ -142,7 +159,7 @@ def test_44_the_limit_is_the_clients_over_all_its_keys(
     took_s = time.monotonic() - started
     statuses = Counter(answer.status_code for answer in answers)
     assert statuses.keys() == {202, 429}
-    assert 10 * statuses[202] <= RATE + RATE * took_s + 2 * CHUNK
+    assert 10 * statuses[202] <= buckets() * (RATE + RATE * took_s) + 2 * CHUNK
     assert other.status_code == 202
 
 
@@ -201,7 +218,7 @@ def test_without_redis_trading_goes_on_and_each_process_counts(
 
 
 def test_a_limit_of_its_own_counts_all_keys_and_all_processes(
-    apis: tuple[Api, Api], keys: Keys, clearing_data: Database
+    apis: tuple[Api, Api], keys: Keys, clearing_data: Database, buckets: Callable[[], int]
 ) -> None:
     with clearing_data.transaction() as tx:
         others = make_key(tx, "SINGLE", role="client", now_us=1)
@@ -215,7 +232,9 @@ def test_a_limit_of_its_own_counts_all_keys_and_all_processes(
     took_s = time.monotonic() - started
     passed = sum(answer.status_code == 202 for answer in sent)
     assert 429 in {answer.status_code for answer in sent}
-    assert passed <= 4 + 4 * took_s + 2  # a second's worth, and one that each process has taken in advance
+    assert (
+        passed <= buckets() * (4 + 4 * took_s) + 2
+    )  # a second's worth, and one that each process has taken in advance
     too_many = _post(apis[0], keys.single, 5)
     assert (too_many.status_code, problem(too_many)["code"]) == (429, "rate_limited")
     assert _post(apis[0], keys.flood, 20).status_code == 202
