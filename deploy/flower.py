@@ -1,4 +1,4 @@
-"""Runs Flower: on loopback without a password, on any other address only with one.
+"""Flower: on loopback without a password, on any other address only with one.
 
 Flower shows every message of the pipeline and can stop the workers.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sys
 from ipaddress import ip_address
-from typing import NoReturn
+
+from celery.__main__ import main as celery
 
 from celery_app.settings import Settings, settings
 
@@ -16,15 +17,18 @@ from celery_app.settings import Settings, settings
 _MEMORY = {"FLOWER_MAX_TASKS": "2000", "FLOWER_PURGE_OFFLINE_WORKERS": "600"}
 
 
-def main() -> NoReturn:
-    """Replace this process by Flower; exit status 1 and one sentence if it would be open to others."""
+def main() -> None:
+    """Be Flower; exit status 1 and one sentence if it would be open to others."""
     s = settings()
     fault = refusal(s)
     if fault is not None:
         sys.exit(fault)
     given = {name: text for name, text in os.environ.items() if text}
     own = {"FLOWER_ADDRESS": s.flower_address, "FLOWER_PORT": str(s.flower_port)}
-    os.execve(sys.executable, [sys.executable, "-m", "celery", "-A", "celery_app", "flower"], _MEMORY | given | own)
+    os.environ.clear()
+    os.environ.update(_MEMORY | given | own)
+    sys.argv = ["celery", "-A", "celery_app", "flower"]
+    celery()
 
 
 def refusal(s: Settings) -> str | None:

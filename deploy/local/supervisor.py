@@ -14,7 +14,7 @@ from xmlrpc.client import Fault, ServerProxy
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from deploy.local.failure import Failure
-from deploy.local.places import VIRTUAL_ENVIRONMENT, Instance, write_private
+from deploy.local.places import ROOT, VENV_PYTHON, Instance, write_private
 from deploy.local.programs import Program, configuration
 
 # A path of a Unix socket has at most 107 bytes; the supervisor appends a few to a temporary one.
@@ -42,13 +42,15 @@ class State:
 class Supervisor:
     """The supervisor of an instance, running or not."""
 
-    def __init__(self, instance: Instance, *, enter: Sequence[str] = ()) -> None:
+    def __init__(self, instance: Instance, *, enter: Sequence[str] = (), preloaded: bool = True) -> None:
         """Create a client.
 
-        enter  words in front of the command that starts the supervisor, such as those that enter a namespace
+        enter      words in front of the command that starts the supervisor, such as those that enter a namespace
+        preloaded  whether the supervisor loads the modules of the workers, which become its forks
         """
         self._instance = instance
         self._enter = enter
+        self._module = "deploy.local.preloaded" if preloaded else "supervisor.supervisord"
         if len(bytes(instance.supervisor_socket)) > _LONGEST_SOCKET_PATH:
             raise Failure(f"the path {instance.directory} is too long for a socket: move the clone to a shorter one")
 
@@ -71,8 +73,8 @@ class Supervisor:
         write_private(file, configuration(self._instance, programs))
         if not self.runs():
             environment = {name: text for name, text in os.environ.items() if _INHERITED.fullmatch(name)}
-            supervisord = VIRTUAL_ENVIRONMENT / "bin" / "supervisord"
-            subprocess.run([*self._enter, supervisord, "-c", file], check=True, env=environment)
+            command = (*self._enter, str(VENV_PYTHON), "-m", self._module, "-c", str(file))
+            subprocess.run(command, check=True, cwd=ROOT, env=environment)
             wait_until(self.runs, 60, "the supervisor did not start")
 
     def apply(self, names: Iterable[str] | None) -> None:

@@ -38,7 +38,6 @@ from tests.support.side_by_side import free_port
 ROOT = Path(__file__).parents[2]
 START_S = 300.0
 AUDIT_PATIENCE_S = 60.0
-FORKING = (sys.executable, "-m", "tests.support.forking_supervisor")
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,6 @@ def running_exchange(
     broker_url: str | None = None,
     passwords: Mapping[str, str] | None = None,
     without: Collection[str] = (),
-    forked: bool = True,
 ) -> Iterator[Exchange]:
     """Run the exchange on empty queues inside the block.
 
@@ -151,7 +149,6 @@ def running_exchange(
     broker_url  of another RabbitMQ than that of the tests, with a user that has all rights
     passwords   of the roles' users there, with whose rights the processes run; None: all processes have all rights
     without     processes that the test does not need, such as the referee where there are no competitions
-    forked      whether the supervisor loads the libraries once for all; each process then has its command line in /proc
     """
     s = settings()
     # The path of a Unix socket has to be short, and pytest's folders are deep.
@@ -179,7 +176,7 @@ def running_exchange(
     ]
     named = {name.lower(): text for name, text in environment.items() if name.lower() in Settings.model_fields}
     migrate.prepare(Settings(**named, database_users=passwords), bots=(variables or {}).get("BOTS", "none"))
-    supervisor = Supervisor(instance, enter=FORKING if forked else ())
+    supervisor = Supervisor(instance)
     try:
         with empty_queues(broker_url):
             supervisor.load(programs)

@@ -24,7 +24,7 @@ from tests.support.exchange import Exchange, running_exchange
 @pytest.fixture
 def exchange(clearing_data: Database, market_data: Database) -> Iterator[Exchange]:
     """Run an exchange with a bot, whose key is a secret as well."""
-    with running_exchange({"BOTS": "random_walk"}, forked=False) as running:
+    with running_exchange({"BOTS": "random_walk"}) as running:
         yield running
 
 

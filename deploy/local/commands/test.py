@@ -53,7 +53,7 @@ def _compile() -> None:
 @contextmanager
 def _services() -> Iterator[Callable[[], dict[str, str]]]:
     """Run new services inside the block; gives a function that waits for them and returns their environment."""
-    supervisor = Supervisor(TESTS)
+    supervisor = Supervisor(TESTS, preloaded=False)  # it runs no workers
     if supervisor.runs():
         supervisor.shut_down()  # left over from a run that was killed
     for old in ("postgres", "rabbitmq", "redis", "alive"):

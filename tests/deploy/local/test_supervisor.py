@@ -30,7 +30,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Instance:
 
 @pytest.fixture
 def supervisor(instance: Instance) -> Iterator[Supervisor]:
-    supervisor = Supervisor(instance)
+    supervisor = Supervisor(instance, preloaded=False)
     yield supervisor
     if supervisor.runs():
         supervisor.shut_down()

@@ -7,6 +7,7 @@ import os
 import signal
 import ssl
 import stat
+import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from deploy.local.ports import is_free
 from deploy.local.supervisor import Supervisor
 from deploy.processes import BOTS, NEWSROOM
 from tests.deploy.local.clone import Clone
+from tests.deploy.local.test_preloaded import is_fork
 from tests.support.side_by_side import free_port
 
 API_PORT, FLOWER_PORT = free_port(), free_port()
@@ -78,6 +80,10 @@ def test_everything_runs_and_trades(supervisor: Supervisor) -> None:
         "data_feed", "catch_up", "streams", "api", "flower", "uniform", "newsroom", "scheduler", "referee",
     }  # fmt: skip
     wait_until(lambda: get("/book/MSFT")["sequence"] > 0)
+    assert {name for name, pid in pids(supervisor).items() if is_fork(pid)} == {
+        "order_entry", "matching.0", "matching.1", "order_execution", "data_feed", "catch_up", "flower", "scheduler",
+        "referee",
+    }  # fmt: skip
 
 
 def test_secrets_are_readable_by_their_owner_only_and_on_no_command_line(instance: Instance) -> None:
@@ -239,7 +245,9 @@ def test_flower_is_not_opened_to_others_without_a_password(clone: Clone, supervi
     assert pids(supervisor) == before
 
 
-def test_down_stops_everything_and_keeps_the_data(clone: Clone, instance: Instance, supervisor: Supervisor) -> None:
+def test_down_stops_everything_and_leaves_a_folder_that_can_be_copied(
+    clone: Clone, instance: Instance, supervisor: Supervisor, tmp_path: Path
+) -> None:
     running = [pid for pid in pids(supervisor).values() if pid]
     key = json.loads((instance.directory / "keys.json").read_text())
     assert clone.call("down").returncode == 0
@@ -247,6 +255,11 @@ def test_down_stops_everything_and_keeps_the_data(clone: Clone, instance: Instan
     assert not any(Path(f"/proc/{pid}").exists() for pid in running)
     assert is_free(API_PORT)
     assert clone.call("down").returncode == 0  # having nothing to stop is not a failure
+
+    # A backup, and its return, as docs/operations.md has them.
+    subprocess.run(["cp", "-a", instance.directory, tmp_path / "backup"], check=True)
+    subprocess.run(["rm", "-r", instance.directory], check=True)
+    subprocess.run(["cp", "-a", tmp_path / "backup", instance.directory], check=True)
     assert clone.call("up", **VARIABLES).returncode == 0
     assert json.loads((instance.directory / "keys.json").read_text()) == key
     assert get("/trades/MSFT")
