@@ -16,7 +16,7 @@ COMPARED = (
     "cpu_us_an_order",
     "bytes_an_order",
     "cores_used",
-    "resident_mb",
+    "memory_mb",
     "other_cores",
 )
 

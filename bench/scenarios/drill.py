@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -19,6 +17,8 @@ from celery import Celery
 from kombu import Connection
 from sqlalchemy import text
 
+from bench import fork_server
+from bench.target.cpu import memory_bytes
 from celery_app.publisher import Publisher
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION, declare, matching_queue
 from db.clearing_data import snapshots
@@ -134,19 +134,15 @@ class Floor:
 
 
 class MatchingWorker:
-    """A worker of the shard's queue: `with MatchingWorker(log) as worker: ...`."""
+    """A worker of the shard's queue, started as by `make up`: `with MatchingWorker(log) as worker: ...`."""
 
     def __init__(self, log: Path, **variables: str) -> None:
         self._log = log
+        fork_server.load()
         self._began_s = time.perf_counter()
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "-Q", matching_queue(SHARD)],
-                env=os.environ | variables,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        log.write_text("")
+        command = ("celery_app", "worker", "-Q", matching_queue(SHARD))
+        self.process = fork_server.start(*command, environment=os.environ | variables, log=log)
         self.wait_for(READY)
         self.start_s = time.perf_counter() - self._began_s
 
@@ -174,9 +170,9 @@ class MatchingWorker:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def resident_bytes(self) -> int:
-        """Return its resident memory."""
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    def memory_bytes(self) -> int:
+        """Return its memory (PSS)."""
+        return memory_bytes(self.process.pid)
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -194,7 +190,7 @@ class MatchingWorker:
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
         if self.process.poll() is None:
-            self.process.kill()
+            self.send(signal.SIGKILL)
             self.process.wait()
 
 

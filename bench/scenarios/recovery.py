@@ -65,7 +65,7 @@ def _restarts(floor: Floor, logs: Path, another: Command) -> dict[str, float]:
         with MatchingWorker(logs / "restarts.log") as worker:
             starts.append(worker.start_s)
             used.append(worker.cpu_s())
-            figures["resident_mb"] = worker.resident_bytes() / 2**20
+            figures["memory_mb"] = worker.memory_bytes() / 2**20
     return figures | {"restart_s": median(starts), "restart_cpu_s": median(used)}
 
 
@@ -127,7 +127,7 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
             ("- start, replaying the log", f"{one['replay_s']:.2f} s, {one['replay_cpu_s']:.2f} s of CPU"),
             ("- start from a snapshot", f"{one['restart_s']:.2f} s, {one['restart_cpu_s']:.2f} s of CPU"),
             ("- stop, leaving a snapshot", f"{one['stop_s']:.2f} s"),
-            ("- memory of the worker", f"{one['resident_mb']:.0f} MB"),
+            ("- memory of the worker", f"{one['memory_mb']:.0f} MB"),
         ]
     timed = figures["next_to_snapshots"]
     rows += [

@@ -68,7 +68,7 @@ def throughput_section(name: str, plan: Plan, outcome: Throughput, *, in_flight:
         "cpu_us_an_order": us_an_order,
         "bytes_an_order": bytes_an_order,
         "other_cores": round(outcome.cpu_s[OTHER] / outcome.seconds, 2),
-        "resident_mb": {part: round(size / 2**20) for part, size in sorted(outcome.resident_bytes.items())},
+        "memory_mb": {part: round(size / 2**20) for part, size in sorted(outcome.memory_bytes.items())},
         "array_size": plan.array_size,
         "connections": plan.connections,
         "cancels_an_array": plan.cancels,

@@ -53,7 +53,7 @@ class Throughput:
     trades: int
     moments: list[Moment]
     cpu_s: dict[str, float]
-    resident_bytes: dict[str, int]
+    memory_bytes: dict[str, int]
     stored: Stored  # by this run
 
     @property
@@ -102,7 +102,7 @@ def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
         trades=trades,
         moments=moments,
         cpu_s=cpu_s | {LOAD: result.cpu_s, OTHER: cpu_s[OTHER] - result.cpu_s},
-        resident_bytes=meter.resident_bytes(),
+        memory_bytes=meter.memory_bytes(),
         stored=stored(exchange).since(stored_before),
     )
 

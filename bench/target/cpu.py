@@ -11,6 +11,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,11 +37,10 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class ProcessUse:
-    """The CPU time and memory of a process since its start, and the part of the exchange it belongs to."""
+    """The CPU time of a process since its start, and the part of the exchange it belongs to."""
 
     part: str
     cpu_s: float
-    resident_bytes: int
 
 
 class CpuMeter:
@@ -68,24 +68,29 @@ class CpuMeter:
         used[OTHER] = max(_machine_cpu_s() - self._machine_start_s - sum(used.values()), 0.0)
         return used
 
-    def resident_bytes(self) -> dict[str, int]:
-        """Return the resident memory of each part; backends of Postgres count the pages they share several times."""
-        resident: defaultdict[str, int] = defaultdict(int)
-        for process in self._processes().values():
-            resident[process.part] += process.resident_bytes
-        return resident
+    def memory_bytes(self) -> dict[str, int]:
+        """Return the memory of each part, as memory_bytes of this module."""
+        used: defaultdict[str, int] = defaultdict(int)
+        for pid, part in self._parts():
+            with suppress(FileNotFoundError, ProcessLookupError):  # the process has ended
+                used[part] += memory_bytes(pid)
+        return used
 
     def _processes(self) -> dict[int, ProcessUse]:
-        parts = self._services | self._backends()
         found = {}
+        for pid, part in self._parts():
+            with suppress(FileNotFoundError, ProcessLookupError):  # the process has ended
+                found[pid] = ProcessUse(part, _cpu_s(pid))
+        return found
+
+    def _parts(self) -> Iterator[tuple[int, str]]:
+        """Yield the process ids of the exchange, and the part that each is."""
+        parts = self._services | self._backends()
         for pid in _pids():
-            try:
+            with suppress(FileNotFoundError, ProcessLookupError):  # the process has ended
                 part = parts[pid] if pid in parts else part_of(pid, self._exchange.run_directory)
                 if part:
-                    found[pid] = ProcessUse(part, _cpu_s(pid), _resident_bytes(pid))
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # the process has ended
-        return found
+                    yield pid, part
 
     def _backends(self) -> dict[int, str | None]:
         """Return the part that each process of Postgres works for; None: another database of the same server."""
@@ -181,8 +186,16 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
 
 
-def _resident_bytes(pid: int) -> int:
-    return int(_stat(pid)[21]) * os.sysconf("SC_PAGE_SIZE")
+def memory_bytes(pid: int) -> int:
+    """Return the memory of a process (PSS): of a page that n processes share, each has an nth.
+
+    Of a process that belongs to another user, the resident memory, which counts shared pages fully.
+    """
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except PermissionError:
+        return int(_stat(pid)[21]) * os.sysconf("SC_PAGE_SIZE")
+    return 1024 * next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
 
 
 def _machine_cpu_s() -> float:

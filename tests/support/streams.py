@@ -19,9 +19,9 @@ import psutil
 import socketio
 from websocket import WebSocket, WebSocketConnectionClosedException, WebSocketTimeoutException, create_connection
 
-from tests.support import fork_server
+from bench import fork_server
+from bench.fork_server import ROOT, ForkedProcess
 from tests.support.databases import urls_of
-from tests.support.fork_server import ROOT, ForkedProcess
 from tests.support.side_by_side import free_port
 
 START_S = 120.0
@@ -91,7 +91,7 @@ class Streams:
             self._constants,
             environment=self._environment,
             log=self._log,
-            libraries="web",
+            loaded="web",
         )
         wait_until(self._is_listening, timeout_s=START_S)
 

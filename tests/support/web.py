@@ -16,9 +16,9 @@ import msgspec
 import psutil
 import requests
 
-from tests.support import fork_server
+from bench import fork_server
+from bench.fork_server import ROOT, ForkedProcess
 from tests.support.databases import urls_of
-from tests.support.fork_server import ROOT, ForkedProcess
 from tests.support.side_by_side import free_port
 
 
@@ -49,7 +49,7 @@ class WebProcess:
     def start(self, ready: str, *, timeout_s: float = 120.0) -> None:
         """Start the process, and return when its log says that it is ready."""
         self._log.write_bytes(b"")
-        self._process = fork_server.start(self._module, environment=self._environment, log=self._log, libraries="web")
+        self._process = fork_server.start(self._module, environment=self._environment, log=self._log, loaded="web")
         deadline = time.monotonic() + timeout_s
         while ready not in self.log:
             assert self._process.poll() is None, f"{self._module} ended:\n{self.log}"

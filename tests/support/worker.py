@@ -24,14 +24,14 @@ from kombu import Connection
 from pytest_celery import CeleryTestWorker
 from pytest_docker_tools.exceptions import TimeoutError as DockerToolsTimeout
 
+from bench import fork_server
+from bench.fork_server import ROOT, ForkedProcess
 from celery_app import app as exchange_app
 from celery_app.topology import stage_of_queue
 from deploy.database_users import USERS
-from tests.support import fork_server
 from tests.support.broker import depth
 from tests.support.databases import urls_of
 from tests.support.exchange import Exchange
-from tests.support.fork_server import ROOT, ForkedProcess
 
 # Celery's own line, logged when the worker consumes for the first time.
 READY = " ready."

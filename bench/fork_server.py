@@ -1,8 +1,8 @@
-"""Python processes that start in a fraction of the time: forks of a process that has loaded the libraries.
+"""Python processes that start in a fraction of the time: forks of a process that has loaded their modules.
 
-Importing the libraries takes two thirds of the start of a worker, an api or a process of streams, and the tests start
-hundreds of them. A fork has loaded nothing of the exchange: it runs its module as `python -m` does, with its own
-environment, session and log, and it may be killed.
+So workers start as those of `make up` do. Tests start hundreds of workers, apis and streams, and importing is most of
+such a start. A fork runs its module as `python -m` does, with its own environment, session and log, and it may be
+killed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from signal import Signals
 from threading import Lock
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 class ForkedProcess:
@@ -48,26 +48,31 @@ class ForkedProcess:
 
 
 def start(
-    module: str, *arguments: str, environment: Mapping[str, str], log: Path, libraries: str = "worker"
+    module: str, *arguments: str, environment: Mapping[str, str], log: Path, loaded: str = "worker"
 ) -> ForkedProcess:
     """Run a module in the folder of the project, and return at once.
 
     environment  all variables of the process
     log          a file to which its output is appended
-    libraries    what is loaded already: those of a "worker", or those of the "web", with gevent's patches
+    loaded       what is loaded already: the modules of a "worker", or libraries of the "web", with gevent's patches
     """
-    return _server(libraries).fork([module, *arguments], environment, log)
+    return _server(loaded).fork([module, *arguments], environment, log)
+
+
+def load(loaded: str = "worker") -> None:
+    """Load the modules now, so that the first start does not wait for that."""
+    _server(loaded)
 
 
 @cache
-def _server(libraries: str) -> _ForkServer:
-    return _ForkServer(libraries)
+def _server(loaded: str) -> _ForkServer:
+    return _ForkServer(loaded)
 
 
 class _ForkServer:
-    def __init__(self, libraries: str) -> None:
+    def __init__(self, loaded: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "tests.support.forking", libraries],
+            [sys.executable, "-u", "-m", "bench.forking", loaded],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -76,6 +81,7 @@ class _ForkServer:
         self._lock = Lock()
         self._received = b""
         self._statuses: dict[int, int] = {}
+        self._read_started()
 
     def fork(self, words: Sequence[str], environment: Mapping[str, str], log: Path) -> ForkedProcess:
         order = {"words": words, "environment": dict(environment), "log": str(log)}
@@ -83,15 +89,19 @@ class _ForkServer:
         with self._lock:
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
-            while (pid := self._read(wait_s=60.0)) is None:
-                assert self._process.poll() is None, "the fork server ended"
-        return ForkedProcess(self, pid)
+            return ForkedProcess(self, self._read_started())
 
     def status(self, pid: int, *, wait_s: float) -> int | None:
         with self._lock:
             if pid not in self._statuses:
                 self._read(wait_s=wait_s)
             return self._statuses.get(pid)
+
+    def _read_started(self) -> int:
+        """Wait for the next process that starts; the server itself, when it is ready, is 0."""
+        while (pid := self._read(wait_s=60.0)) is None:
+            assert self._process.poll() is None, "the fork server ended"
+        return pid
 
     def _read(self, *, wait_s: float) -> int | None:
         """Read what the server reports: exit statuses, which are kept, and a new process, which is returned."""
@@ -103,6 +113,7 @@ class _ForkServer:
             for pid, status in map(json.loads, lines):
                 if status is None:
                     started = pid
+                    self._statuses.pop(pid, None)  # of an earlier process with this number
                 else:
                     self._statuses[pid] = status
         return started

@@ -1,7 +1,7 @@
-"""`python -m tests.support.forking worker|web`: loads libraries, then forks a process for each line of its input.
+"""`python -m bench.forking worker|web`: loads modules, then forks a process for each line of its input.
 
 A line is a JSON object: the words of the command behind `python -m`, all variables, and the log. To its output go lines
-[pid, null] when a process has started, and [pid, status] when it has ended.
+[0, null] when it is ready, [pid, null] when a process has started, and [pid, status] when it has ended.
 """
 
 # The functions of gevent's patches would not do: they belong to a loop that a fork must not inherit.
@@ -9,37 +9,24 @@ from os import fork, read, waitpid, write  # isort: skip
 from select import select  # isort: skip
 from signal import SIG_DFL, SIGCHLD, set_wakeup_fd, signal  # isort: skip
 
-import gc
-import importlib
 import json
 import os
-import runpy
 import sys
-from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-LIBRARIES = {
-    "worker": (
-        "celery.bin.celery", "celery.apps.worker", "celery.concurrency.solo", "celery.worker.consumer.consumer",
-        "celery.worker.components", "kombu.transport.pyamqp", "kombu.asynchronous", "flower.command",
-        "sqlalchemy.dialects.postgresql.psycopg2", "pydantic_settings", "structlog", "msgspec", "redis", "psutil",
-    ),
-    "supervisor": (
-        "celery.apps.beat", "celery.apps.worker", "celery.concurrency.solo", "celery.worker.consumer.consumer",
-        "celery.worker.components", "kombu.transport.pyamqp", "kombu.asynchronous",
-        "sqlalchemy.dialects.postgresql.psycopg2", "pydantic_settings", "structlog", "msgspec", "redis", "psutil",
-    ),
-    "web": (
-        "celery.app", "kombu.transport.pyamqp", "sqlalchemy.dialects.postgresql.psycopg2", "pydantic_settings",
-        "structlog", "msgspec", "redis", "flask", "flask_socketio", "gevent.pywsgi", "simple_websocket",
-        "prometheus_client", "psutil",
-    ),
-}  # fmt: skip
+from deploy.local import forks
+
+# What a process of the web loads; with gevent's patches, nothing of ours is loaded before them.
+_WEB = (
+    "celery.app", "kombu.transport.pyamqp", "sqlalchemy.dialects.postgresql.psycopg2", "pydantic_settings", "structlog",
+    "msgspec", "redis", "flask", "flask_socketio", "gevent.pywsgi", "simple_websocket", "prometheus_client", "psutil",
+)  # fmt: skip
 
 
-def main(libraries: str) -> None:
+def main(loaded: str) -> None:
     """Serve; in a new process, become what the line says."""
-    if libraries == "web":
+    if loaded == "web":
         # As api/__main__.py begins.
         from gevent import monkey
 
@@ -47,22 +34,19 @@ def main(libraries: str) -> None:
         from psycogreen.gevent import patch_psycopg
 
         patch_psycopg()
-    load(libraries)
+        forks.load(_WEB)
+    else:
+        from deploy.local import preloaded
+
+        forks.load(preloaded.LOADED)
     order = _serve()
     if order is not None:
         _become(**order)
 
 
-def load(libraries: str) -> None:
-    """Import libraries; forks share what that leaves in memory."""
-    for name in LIBRARIES[libraries]:
-        importlib.import_module(name)
-    gc.collect()
-    gc.freeze()
-
-
 def _serve() -> dict[str, Any] | None:
     """Fork until the input ends; return in each new process with its order, and at the end with None."""
+    _report(0, None)
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal(SIGCHLD, lambda *_: None)
@@ -110,16 +94,9 @@ def _become(words: list[str], environment: dict[str, str], log: str) -> None:
         os.dup2(opened, place)
     os.close(null)
     os.close(out)
-    run(words, environment)
-
-
-def run(words: list[str], environment: Mapping[str, str]) -> None:
-    """Run a module as `python -m` does, with these variables alone."""
-    os.environ.clear()
-    os.environ.update(environment)
-    gc.unfreeze()
-    sys.argv = words
-    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    with suppress(OSError):  # this kernel cannot
+        forks.show([sys.executable, "-m", *words], environment)
+    forks.run(words, environment)
 
 
 if __name__ == "__main__":
