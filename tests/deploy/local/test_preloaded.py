@@ -197,7 +197,7 @@ def test_a_fork_looks_like_a_process_of_its_own_and_ends_with_the_supervisor(sup
     supervisor.start([worker])
     (state,) = supervisor.states()
     process = psutil.Process(state.pid)
-    wait_until(lambda: process.cmdline() == command, 60, "it does not show its command")
+    wait_until(lambda: process.cmdline() == command, 120, "it does not show its command")
     assert process.environ()["SAID"] == "it's 50% of a=b"
     assert process.environ()["SUPERVISOR_PROCESS_NAME"] == "worker"
     assert process.name() == "python"
@@ -205,4 +205,4 @@ def test_a_fork_looks_like_a_process_of_its_own_and_ends_with_the_supervisor(sup
     assert is_fork(state.pid)
 
     os.kill(process.ppid(), signal.SIGKILL)
-    wait_until(lambda: not psutil.pid_exists(state.pid), 60, "it outlives the supervisor")
+    wait_until(lambda: not psutil.pid_exists(state.pid), 120, "it outlives the supervisor")
