@@ -28,11 +28,12 @@ class Problem(ExchangeError):
 class Unavailable(ExchangeError):
     """The exchange cannot be reached or is too busy. An order in the request may or may not have been accepted.
 
-    `retry_after_s` is the wait that the exchange asks for [s], or None; `client_order_id` identifies the order, for a
-    query or for sending it again.
+    `retry_after_s` is the wait that the exchange asks for [s], or None; `outcome_unknown` says whether the request may
+    have been accepted; `client_order_id` identifies the order, for a query or for sending it again.
     """
 
-    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, reason: str, *, retry_after_s: float | None = None, outcome_unknown: bool = True) -> None:
         super().__init__(reason)
         self.retry_after_s = retry_after_s
+        self.outcome_unknown = outcome_unknown
         self.client_order_id: str | None = None

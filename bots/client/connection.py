@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 # Back-off between attempts: first wait, and longest unless the exchange asks for more [s].
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 2.0
+# The codes of a 503 to a request of which nothing was queued, for certain.
+NOT_QUEUED = ("not_accepted", "unavailable")
 
 
 class Connection:
@@ -77,11 +79,13 @@ class Connection:
         body = None if content is None else msgspec.json.encode(content)
         deadline_s = time.monotonic() + self._patience_s
         wait_s = FIRST_WAIT_S
+        outcome_unknown = False  # of any attempt
         time.sleep(min(self.rate_limit.wait_s(orders, time.monotonic()), self._patience_s))
         while True:
             try:
                 return msgspec.json.decode(self._attempt(method, path, query, body), type=form)
             except Unavailable as failure:
+                outcome_unknown = failure.outcome_unknown = outcome_unknown or failure.outcome_unknown
                 pause_s = max(failure.retry_after_s or 0.0, wait_s * random.uniform(0.5, 1.0))
                 if not repeatable or time.monotonic() + pause_s > deadline_s:
                     raise
@@ -104,7 +108,11 @@ class Connection:
         details = details_of(answer.status_code, answer.content)
         if answer.status_code == 429 or answer.status_code >= 500:
             reason = f"{self.url} answers {details.status} {details.code or details.title}"
-            raise Unavailable(reason, retry_after_s=_seconds(answer.headers.get("Retry-After")))
+            raise Unavailable(
+                reason,
+                retry_after_s=_seconds(answer.headers.get("Retry-After")),
+                outcome_unknown=answer.status_code != 429 and details.code not in NOT_QUEUED,
+            )
         raise Problem(details)
 
 

@@ -153,6 +153,27 @@ def test_a_wait_longer_than_the_patience_raises_at_once(exchange: ScriptedExchan
     assert raised.value.retry_after_s == 60
 
 
+@pytest.mark.parametrize(
+    ("answers", "unknown"),
+    [
+        ([problem(429, "rate_limited", Retry_After="60")], False),
+        ([problem(503, "not_accepted", Retry_After="60")], False),
+        ([problem(503, "unavailable", Retry_After="60")], False),
+        ([problem(503, "unknown_outcome", Retry_After="60")], True),
+        ([Response("Bad Gateway", 502, {"Retry-After": "60"})], True),
+        ([None, problem(503, "not_accepted", Retry_After="60")], True),
+    ],
+    ids=["429", "not accepted", "unavailable", "unknown", "a proxy's", "not the first"],
+)
+def test_it_is_known_whether_an_order_may_have_been_accepted(
+    exchange: ScriptedExchange, client: Client, answers: list[Response | None], unknown: bool
+) -> None:
+    exchange.answers = answers
+    with pytest.raises(Unavailable) as raised:
+        client.place(BUY)
+    assert raised.value.outcome_unknown is unknown
+
+
 def test_a_missing_exchange_is_unavailable() -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))  # and does not listen
