@@ -26,7 +26,7 @@ class Problem(ExchangeError):
 
 
 class Unavailable(ExchangeError):
-    """The exchange cannot be reached or is too busy. An order in the request may or may not have been accepted.
+    """The exchange cannot be reached or is too busy.
 
     `retry_after_s` is the wait that the exchange asks for [s], or None; `outcome_unknown` says whether the request may
     have been accepted; `client_order_id` identifies the order, for a query or for sending it again.

@@ -18,7 +18,7 @@ from kombu import Connection
 from sqlalchemy import text
 
 from bench import fork_server
-from bench.target.cpu import memory_bytes
+from bench.target.cpu import cpu_s, memory_bytes
 from celery_app.publisher import Publisher
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION, declare, matching_queue
 from db.clearing_data import snapshots
@@ -167,8 +167,7 @@ class MatchingWorker:
 
     def cpu_s(self) -> float:
         """Return the CPU time it has used [s]; it must be alive."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self.process.pid)
 
     def memory_bytes(self) -> int:
         """Return its memory (PSS)."""

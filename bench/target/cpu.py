@@ -80,7 +80,7 @@ class CpuMeter:
         found = {}
         for pid, part in self._parts():
             with suppress(FileNotFoundError, ProcessLookupError):  # the process has ended
-                found[pid] = ProcessUse(part, _cpu_s(pid))
+                found[pid] = ProcessUse(part, cpu_s(pid))
         return found
 
     def _parts(self) -> Iterator[tuple[int, str]]:
@@ -181,7 +181,8 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """Return the CPU time that a process has used [s]."""
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from contextlib import suppress
 from decimal import Decimal
 
@@ -16,14 +15,14 @@ from bots.errors import Problem, Unavailable
 class LiveVenue:
     """Sends a session's orders by HTTP, one request at a time.
 
-    An order that was not answered may be in the market, on its way or lost. Before the next request it is sent again
-    under its client order id, as often as it takes: the exchange takes it once, and decides about it. So no order of a
-    bot stays undecided, and the session hears from the reports if it is in the market.
+    An order that was not answered may be in the market, on its way or lost. It is sent again under its client order id
+    until it is answered, and no other request is sent before. The exchange takes it once, and decides about it. So no
+    order of a bot stays undecided, and the session hears from the reports if it is in the market.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._unanswered: deque[Order] = deque()
+        self._unanswered: Order | None = None
 
     def place(self, order: Order) -> int:
         """Send an order and return its id. Raises Problem, Unavailable."""
@@ -32,7 +31,7 @@ class LiveVenue:
             return self._client.place(order).order_id
         except Unavailable as failure:
             if failure.outcome_unknown:
-                self._unanswered.append(msgspec.structs.replace(order, client_order_id=failure.client_order_id))
+                self._unanswered = msgspec.structs.replace(order, client_order_id=failure.client_order_id)
             raise
 
     def cancel(self, security_id: str, order_id: int) -> None:
@@ -51,7 +50,7 @@ class LiveVenue:
         self._client.replace(security_id, order_id, quantity=quantity, price=price)
 
     def _send_unanswered(self) -> None:
-        while self._unanswered:
+        if self._unanswered is not None:
             with suppress(Problem):  # refused: that is an answer
-                self._client.place(self._unanswered[0])
-            self._unanswered.popleft()
+                self._client.place(self._unanswered)
+            self._unanswered = None

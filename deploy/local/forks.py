@@ -22,6 +22,12 @@ _SET_NAME = 15
 _SET_MM = 35
 _SET_MM_MAP = 14
 
+# The first fields of the map, in their order.
+_ADDRESSES = (
+    "start_code", "end_code", "start_data", "end_data", "start_brk", "brk", "start_stack",
+    "arg_start", "arg_end", "env_start", "env_end",
+)  # fmt: skip
+
 # Where /proc/PID/stat has what the map needs, counted from the field behind the name; proc_pid_stat(5) counts from 3.
 _IN_STAT = {
     "start_code": 26 - 3,
@@ -40,11 +46,7 @@ class _MemoryMap(ctypes.Structure):
     """`struct prctl_mm_map` of linux/prctl.h; all fields are addresses in the memory of this process."""
 
     _fields_ = (
-        *(
-            (name, ctypes.c_uint64)
-            for name in ("start_code", "end_code", "start_data", "end_data", "start_brk", "brk", "start_stack")
-        ),
-        *((name, ctypes.c_uint64) for name in ("arg_start", "arg_end", "env_start", "env_end")),
+        *((name, ctypes.c_uint64) for name in _ADDRESSES),
         ("auxv", ctypes.c_void_p),
         ("auxv_size", ctypes.c_uint32),
         ("exe_fd", ctypes.c_uint32),

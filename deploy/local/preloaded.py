@@ -65,7 +65,7 @@ def supervise() -> None:
 
 
 def fork() -> int:
-    """Fork as os.fork does; the child has none of the supervisor's handlers, so a signal to it is never lost."""
+    """Fork like os.fork, and hold signals back until the child has dropped the supervisor's handlers."""
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_SUPERVISOR)
     try:
         pid = os.fork()

@@ -160,13 +160,13 @@ def test_a_fork_ends_although_its_output_is_not_read() -> None:
 
 def test_a_signal_to_a_fork_reaches_it_whenever_it_comes() -> None:
     said = said_by(
-        "import os, signal, time\n"
+        "import os, signal\n"
         "from deploy.local import preloaded\n"
         "signal.signal(signal.SIGTERM, lambda *_: print('a signal of the supervisor'))\n"
         "pid = preloaded.fork()\n"
         "if pid == 0:\n"
         "    signal.raise_signal(signal.SIGTERM)\n"
-        "    time.sleep(60)\n"
+        "    signal.pause()\n"
         "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
         "signal.raise_signal(signal.SIGTERM)"
     )

@@ -232,9 +232,8 @@ def test_a_limit_of_its_own_counts_all_keys_and_all_processes(
     took_s = time.monotonic() - started
     passed = sum(answer.status_code == 202 for answer in sent)
     assert 429 in {answer.status_code for answer in sent}
-    assert (
-        passed <= buckets() * (4 + 4 * took_s) + 2
-    )  # a second's worth, and one that each process has taken in advance
+    # A second's worth, and one that each process has taken in advance.
+    assert passed <= buckets() * (4 + 4 * took_s) + 2
     too_many = _post(apis[0], keys.single, 5)
     assert (too_many.status_code, problem(too_many)["code"]) == (429, "rate_limited")
     assert _post(apis[0], keys.flood, 20).status_code == 202
