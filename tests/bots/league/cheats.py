@@ -214,7 +214,8 @@ class SetsItsTimerBack(Cheat):
 
 class WritesIntoThePipe(Cheat):
     def cheat(self) -> None:
-        os.write(3, b"\x00\x00\x00\x02\x90\x90")
+        # One write of more than an answer: if it were just one, it could be read before the bot's own.
+        os.write(3, b"\x00\x00\x00\x02\x90\x90\x90")
 
 
 class ClosesThePipe(Cheat):
