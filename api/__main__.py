@@ -34,7 +34,13 @@ def main() -> int:
             f"the api cannot listen on {s.api_host}:{s.api_port} ({fault.strerror}): "
             "stop the program that listens there, or set API_HOST and API_PORT, and start again"
         )
-    app = create_app(s)
+    try:
+        app = create_app(s)
+    except OSError as fault:
+        return refused(
+            f"the api cannot write to {s.run_directory} ({fault.strerror or fault}): "
+            "make room there, or set RUN_DIRECTORY to a folder of this user, and start again"
+        )
     proxies = Proxies(s.trusted_proxies)
     server = ApiServer(
         listener,

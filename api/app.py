@@ -43,6 +43,8 @@ from api.orders.intake.promises import Promises
 from api.orders.intake.queue import OrderQueue
 from api.orders.intake.rate_limits import RateLimits
 from api.orders.intake.uncertain import UncertainOrders
+from api.orders.intake.unfinished import FOLDER as PROMISES_FOLDER
+from api.orders.intake.unfinished import Unfinished
 from api.orders.lookup import OrderLookup
 from api.request import query
 from api.request.auth import Environ, Keys, admitted
@@ -79,17 +81,21 @@ class _OrderId(IntegerConverter):
 
 
 def create_app(settings: Settings) -> Flask:
-    """Return the application. Starts greenlets that use Postgres and RabbitMQ for as long as the process lives."""
+    """Return the application. Starts greenlets that use Postgres and RabbitMQ for as long as the process lives.
+
+    raises  OSError  the run directory cannot be used
+    """
     clearing_data, market_data_base = (
         ApiDatabase(url.get_secret_value()) for url in (settings.clearing_data_url, settings.market_data_url)
     )
     keys = Keys(clearing_data, remember_s=settings.key_cache_s)
     listing = Listing(clearing_data)
-    uncertain = UncertainOrders(clearing_data)
+    unfinished = Unfinished(settings.run_directory / PROMISES_FOLDER)
+    uncertain = UncertainOrders(clearing_data, unfinished)
     pending = PendingOrders(clearing_data, uncertain, overdue_after_s=settings.undecided_after_s)
     gevent.spawn(pending.run)
     ids, queue = OrderIds(lambda: _next_blocks(clearing_data)), OrderQueue()
-    promises = Promises(clearing_data)
+    promises = Promises(clearing_data, unfinished)
     gevent.spawn(promises.run)
     commands = SecurityCommands(ids=ids, queue=queue, clearing_data=clearing_data)
     gateway = OrderGateway(
@@ -98,6 +104,7 @@ def create_app(settings: Settings) -> Flask:
         ids=ids,
         promises=promises,
         queue=queue,
+        unfinished=unfinished,
         pending=pending,
         rate_limits=RateLimits(
             settings.redis_url.get_secret_value(),

@@ -147,11 +147,15 @@ def _assert_truthful(
     finally:
         mend()
     assert "accepted" not in answers.names
-    # The outcome of the message under way is unknown; from then on the api knows that RabbitMQ takes nothing.
-    assert answers.of("unknown_outcome") == {f"{prefix}-first"}
+    # The outcome of the message under way is unknown, which on a busy machine has more orders than the first; from then
+    # on the api knows that RabbitMQ takes nothing.
+    assert f"{prefix}-first" in answers.of("unknown_outcome")
+    assert f"{prefix}-last" in answers.of("not_accepted")
     wait_until(lambda: api.ask("POST", "/orders", key=key, json=limit(client_order_id="after")).status_code < 300)
     # The api sends orders of unknown outcome again, also those of an earlier test, until RabbitMQ has confirmed them.
-    assert {name for name in _names_in_queue(rabbitmq) if not name.endswith("-first")} == {"after"}
+    queued_now = _names_in_queue(rabbitmq)
+    assert "after" in queued_now
+    assert not queued_now & answers.of("not_accepted")
 
 
 def test_29_stopped(pressed: Api, keys: Keys, rabbitmq: RabbitMQServer) -> None:

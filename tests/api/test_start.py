@@ -36,6 +36,16 @@ def test_a_port_in_use() -> None:
     )
 
 
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = _start("api", API_PORT="0", RUN_DIRECTORY=str(tmp_path / "file"))
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"the api cannot write to {tmp_path / 'file'} (Not a directory): "
+        "make room there, or set RUN_DIRECTORY to a folder of this user, and start again\n"
+    )
+
+
 @pytest.mark.parametrize("module", ["api", "api.streams"])
 @pytest.mark.parametrize(
     ("name", "value"),

@@ -6,7 +6,7 @@ before the order is queued; and RabbitMQ has every request that the api answers 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -19,9 +19,11 @@ from api.orders.intake.promises import OrderPromise, Promises
 from api.orders.intake.queue import OrderQueue, UnknownOutcome
 from api.orders.intake.rate_limits import Allowance, RateLimits
 from api.orders.intake.rules import EXPIRED, Message, message_of, refusal
+from api.orders.intake.unfinished import Unfinished
 from api.request.listing import Listing
 from api.wire.order_bodies import Cancel, Replace, Request
 from api.wire.problems import Problem
+from celery_app import fail_points
 from db.clearing_data.clients.keys import Identity
 from tasks.messages import CancelRequest, OrderRequest, Side
 
@@ -84,6 +86,7 @@ class OrderGateway:
         ids: OrderIds,
         promises: Promises,
         queue: OrderQueue,
+        unfinished: Unfinished,
         pending: PendingOrders,
         rate_limits: RateLimits,
         shards: int,
@@ -91,6 +94,7 @@ class OrderGateway:
         self._listing = listing
         self._ids = ids
         self._promises = promises
+        self._unfinished = unfinished
         self._queue = queue
         self._mass_cancels = MassCancels(listing, ids.take, queue, shards=shards)
         self._pending = pending
@@ -107,11 +111,14 @@ class OrderGateway:
         own_id = identity.client_id
         for (submission, asked), number in zip(valid, self._ids.take(len(valid)), strict=True):
             submission.message = message_of(asked, number, asked.client_id or own_id, received_us)
-        if refused := self._keep_promises([submission for submission, _ in valid]):
-            allowance = self._rate_limits.give_back(identity, refused)
-        messages = [one.message for one, _ in valid if one.message and not one.problem and not one.decided]
-        if messages:
-            self._put(messages, [submission for submission, _ in valid])
+        promises = _promises_of(submission for submission, _ in valid)
+        with self._unfinished.under_way([promise.order for _, promise in promises]):
+            if promises and (refused := self._keep_promises(promises)):
+                allowance = self._rate_limits.give_back(identity, refused)
+            messages = [one.message for one, _ in valid if one.message and not one.problem and not one.decided]
+            if messages:
+                fail_points.reach("api.promised")
+                self._put(messages, [submission for submission, _ in valid])
         return allowance
 
     def cancel_all(
@@ -181,20 +188,13 @@ class OrderGateway:
             raise
         self._pending.remember(messages)
 
-    def _keep_promises(self, submissions: Sequence[Submission]) -> int:
+    def _keep_promises(self, promises: Sequence[tuple[Submission, OrderPromise]]) -> int:
         """Tie client order ids to order ids; a repeated order comes to stand for the first one.
 
         returns  the number of submissions whose client order id stands for another order: they get a 409
         """
-        promised = [
-            (submission, OrderPromise(submission.message))
-            for submission in submissions
-            if isinstance(submission.message, OrderRequest) and submission.message.client_order_id is not None
-        ]
-        if not promised:
-            return 0
-        self._promises.keep([promise for _, promise in promised])
-        for submission, promise in promised:
+        self._promises.keep([promise for _, promise in promises])
+        for submission, promise in promises:
             if not promise.same_terms:
                 submission.refuse(
                     Problem(409, "client_order_id_reused", "this client_order_id belongs to an order with other terms")
@@ -203,4 +203,13 @@ class OrderGateway:
                 submission.message = replace(promise.order, order_id=promise.order_id)
                 submission.duplicate = True
                 submission.decided = promise.decided
-        return sum(not promise.same_terms for _, promise in promised)
+        return sum(not promise.same_terms for _, promise in promises)
+
+
+def _promises_of(submissions: Iterable[Submission]) -> list[tuple[Submission, OrderPromise]]:
+    """Return the orders with client order ids among submissions."""
+    return [
+        (submission, OrderPromise(submission.message))
+        for submission in submissions
+        if isinstance(submission.message, OrderRequest) and submission.message.client_order_id is not None
+    ]

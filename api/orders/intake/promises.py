@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from api.orders.intake.group_commit import CutOff, GroupCommit, NotBegun
+from api.orders.intake.unfinished import GivenUp, Unfinished
 from api.request.databases import reading, writing
 from api.wire.problems import Problem
 from db.clearing_data.log import admission, orders
@@ -34,9 +35,6 @@ log = structlog.get_logger()
 MOST_IN_A_TRANSACTION = 1_000
 # How often the api tries to give back promises that it could not give back at once [s].
 WITHDRAW_EVERY_S = 2.0
-
-# Client, client order id and order id of a promise.
-_GivenUp = tuple[str, str, int]
 
 
 class OrderPromise:
@@ -68,13 +66,17 @@ class OrderPromise:
 
 
 class Promises:
-    """Keeps the promises in Postgres, in groups."""
+    """Keeps the promises in Postgres, in groups.
 
-    def __init__(self, clearing_data: Database) -> None:
+    unfinished  has the promises to give back for the next process
+    """
+
+    def __init__(self, clearing_data: Database, unfinished: Unfinished) -> None:
         self._clearing_data = clearing_data
+        self._unfinished = unfinished
         # An ordered set of the promises to give back, oldest first: their orders certainly were not queued. Several
         # orders may have been promised the same client order id, one after the other.
-        self._given_up: dict[_GivenUp, None] = {}
+        self._given_up = dict.fromkeys(unfinished.given_up)
         self._group = GroupCommit(self._keep, abandon=lambda: True, most=MOST_IN_A_TRANSACTION)
 
     def keep(self, promises: Sequence[OrderPromise]) -> None:
@@ -108,12 +110,13 @@ class Promises:
             gevent.sleep(WITHDRAW_EVERY_S)
             self.withdraw_given_up()
 
-    def _give_up(self, messages: Sequence[OrderRequest]) -> list[_GivenUp]:
-        given_up = [(one.client_id, str(one.client_order_id), one.order_id) for one in messages]
+    def _give_up(self, messages: Sequence[OrderRequest]) -> list[GivenUp]:
+        given_up = [GivenUp(one.client_id, str(one.client_order_id), one.order_id) for one in messages]
+        self._unfinished.note_given_up(given_up)
         self._given_up |= dict.fromkeys(given_up)
         return given_up
 
-    def _withdraw(self, due: Sequence[_GivenUp]) -> bool:
+    def _withdraw(self, due: Sequence[GivenUp]) -> bool:
         """Give back promises; return False if Postgres is unreachable."""
         try:
             with writing(self._clearing_data) as tx:
@@ -123,6 +126,7 @@ class Promises:
             return False
         for promise in due:
             self._given_up.pop(promise, None)
+        self._unfinished.forget_given_up(due)
         return True
 
     def is_promised(self, client_id: str, client_order_id: str) -> bool:

@@ -120,6 +120,12 @@ def withdraw(tx: Connection, promises: Iterable[tuple[str, str, int]]) -> None:
     tx.execute(_WITHDRAW, columns)
 
 
+def promised_ids(tx: Connection, names: Sequence[tuple[str, str]]) -> set[int]:
+    """Return the order ids for which these (client, client order id) stand, at least one."""
+    clients, client_order_ids = zip(*names, strict=True)
+    return {row.order_id for row in tx.execute(_PROMISED, {"clients": list(clients), "names": list(client_order_ids)})}
+
+
 def _columns_of(promises: Mapping[tuple[str, str], int]) -> dict[str, list[str] | list[int]]:
     clients, names = zip(*promises, strict=True)
     return {"clients": list(clients), "names": list(names), "ids": list(promises.values())}

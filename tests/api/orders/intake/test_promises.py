@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, text
 
 from api.orders.intake.promises import OrderPromise, Promises
+from api.orders.intake.unfinished import Unfinished
 from bench.chaos.proxy import Proxy
 from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY
@@ -108,10 +110,10 @@ def _status(api: Api, keys: Keys, order_id: int) -> str:
 
 
 @pytest.mark.usefixtures("keys")
-def test_a_promise_that_is_being_committed_is_given_back(clearing_data: Database) -> None:
+def test_a_promise_that_is_being_committed_is_given_back(clearing_data: Database, tmp_path: Path) -> None:
     """As after a commit that was cut off; in the meantime the client tried again, and was refused again."""
     first = OrderRequest(7, "SINGLE", "mine", "MSFT", "limit", "buy", 1, 100, "gtc", False, 0)
-    promise, promises = OrderPromise(first), Promises(clearing_data)
+    promise, promises = OrderPromise(first), Promises(clearing_data, Unfinished(tmp_path))
     other = Database(settings().clearing_data_url.get_secret_value())
     with ThreadPoolExecutor() as crowd:
         with other.transaction() as tx:
@@ -130,7 +132,7 @@ def _waits_for_a_lock(tx: Connection) -> bool:
 
 
 @pytest.mark.usefixtures("keys")
-def test_promises_are_given_back_when_postgres_returns(clearing_data: Database) -> None:
+def test_promises_are_given_back_when_postgres_returns(clearing_data: Database, tmp_path: Path) -> None:
     url = settings().clearing_data_url.get_secret_value()
     parts = urlsplit(url)
     order = OrderRequest(7, "SINGLE", "mine", "MSFT", "limit", "buy", 1, 100, "gtc", False, 0)
@@ -140,7 +142,7 @@ def test_promises_are_given_back_when_postgres_returns(clearing_data: Database) 
     with Proxy(str(parts.hostname), int(parts.port or 0)) as proxy:
         login = parts.netloc.rpartition("@")[0]
         through = Database(urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{proxy.port}")))
-        promises = Promises(through)
+        promises = Promises(through, Unfinished(tmp_path))
         proxy.refuse()
         promises.withdraw([order])
         with clearing_data.snapshot() as tx:

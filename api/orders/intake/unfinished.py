@@ -1,0 +1,195 @@
+"""What this process has promised and not finished, on disk: if it is killed, the next one goes on.
+
+An order with a client order id is promised in Postgres before it is queued. If the process died in between, and its
+client never asked again, the promise would be neither kept nor given back. So each process has a file, in which an
+order stands from before its promise until RabbitMQ has it, and a process that starts takes over the files of those that
+have ended.
+
+The files are databases of LMDB, which writes to memory that the kernel keeps when the process dies. Nothing waits for
+the disk, so an order costs microseconds. A host that loses its power loses what they hold: files from before the host
+started are deleted unread.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import lmdb
+import msgspec
+import structlog
+
+from api.wire.problems import Problem
+from tasks.messages import OrderRequest, encode
+
+log = structlog.get_logger()
+
+FOLDER = "promises"
+# Disk space of a process [bytes]: 100,000 orders take 20 MB. It is allocated at once, because a write to a file that
+# the disk has no room for would kill the process.
+SIZE = 64 * 2**20
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_BYTES = 8  # of a number in a key
+
+# The first byte of a key, and what the rest and the value are:
+_UNDER_WAY = b"1"  # the first of some orders; the orders
+_UNCERTAIN = b"2"  # an order; the order, in a list
+_GIVEN_UP = b"3"  # an order; client and client order id
+
+_decode_orders = msgspec.json.Decoder(list[OrderRequest]).decode
+_decode_name = msgspec.json.Decoder(tuple[str, str]).decode
+
+
+class GivenUp(NamedTuple):
+    """A promise that must be given back, because its order was certainly not queued."""
+
+    client_id: str
+    client_order_id: str
+    order_id: int
+
+
+class Unfinished:
+    """The promises of this process that are neither kept nor given back.
+
+    folder  that of all api processes of an exchange on this host
+    orders, given_up  what processes that have ended left: orders that may have been promised and may have been queued,
+        and promises that must be given back
+
+    raises  OSError  the folder cannot be used
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.orders: list[OrderRequest] = []
+        self.given_up: list[GivenUp] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        boot = _BOOT.read_text().strip()
+        with _locked(folder / "lock", fcntl.LOCK_EX):
+            found = [file for file in sorted(folder.glob("*.lmdb")) if _is_left(file)]
+            own = folder / f"{boot}-{uuid4().hex}.lmdb"
+            self._database = _created(own)
+            os.posix_fallocate(descriptor := os.open(own, os.O_RDWR), 0, SIZE)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # until the process ends
+            for file in found:
+                if file.name.startswith(boot):
+                    self._read(file)
+            self.note_uncertain(self.orders)
+            self.note_given_up(self.given_up)
+            for file in found:
+                file.unlink()
+
+    @contextmanager
+    def under_way(self, orders: Sequence[OrderRequest]) -> Iterator[None]:
+        """Hold orders from before their promise until their outcome is known.
+
+        raises  Problem  503 not_accepted: there is no room, so they must not be promised
+        """
+        if not orders:
+            yield
+            return
+        key = _UNDER_WAY + _number(orders[0].order_id)
+        try:
+            with self._database.begin(write=True) as tx:
+                tx.put(key, encode(orders))
+        except lmdb.MapFullError:
+            log.error("unfinished_promises_full")
+            raise Problem(503, "not_accepted", "nothing was queued; try again", retry=True) from None
+        try:
+            yield
+        finally:
+            with self._database.begin(write=True) as tx:
+                tx.delete(key)
+
+    def note_uncertain(self, orders: Iterable[OrderRequest]) -> None:
+        """Hold promised orders that RabbitMQ may have."""
+        self._note((_UNCERTAIN + _number(one.order_id), encode([one])) for one in orders)
+
+    def forget_uncertain(self, order_ids: Iterable[int]) -> None:
+        """Let go of orders of which the outcome is known now."""
+        self._forget(_UNCERTAIN, order_ids)
+
+    def note_given_up(self, promises: Iterable[GivenUp]) -> None:
+        """Hold promises until they are given back."""
+        self._note(
+            (_GIVEN_UP + _number(one.order_id), encode((one.client_id, one.client_order_id))) for one in promises
+        )
+
+    def forget_given_up(self, promises: Iterable[GivenUp]) -> None:
+        """Let go of promises that are given back."""
+        self._forget(_GIVEN_UP, [one.order_id for one in promises])
+
+    def _note(self, records: Iterable[tuple[bytes, bytes]]) -> None:
+        try:
+            with self._database.begin(write=True) as tx:
+                for key, value in records:
+                    tx.put(key, value)
+        except lmdb.MapFullError:
+            # This process knows them nevertheless; only if it is killed, the next one does not.
+            log.error("unfinished_promises_full")
+
+    def _forget(self, kind: bytes, order_ids: Iterable[int]) -> None:
+        with self._database.begin(write=True) as tx:
+            for order_id in order_ids:
+                tx.delete(kind + _number(order_id))
+
+    def _read(self, file: Path) -> None:
+        """Read what a process left."""
+        orders: dict[int, OrderRequest] = {}
+        given_up = []
+        try:
+            with _open(file) as database, database.begin() as tx:
+                for key, value in tx.cursor():
+                    if key.startswith(_GIVEN_UP):
+                        given_up.append(GivenUp(*_decode_name(value), int.from_bytes(key[1:])))
+                    else:
+                        orders |= {one.order_id: one for one in _decode_orders(value)}
+        except (lmdb.Error, msgspec.DecodeError) as fault:
+            log.error("unfinished_promises_unreadable", file=file.name, fault=str(fault))
+        for promise in given_up:
+            orders.pop(promise.order_id, None)
+        if orders or given_up:
+            log.info("unfinished_promises_taken_over", orders=len(orders), given_up=len(given_up))
+        self.orders += orders.values()
+        self.given_up += given_up
+
+
+def _created(file: Path) -> lmdb.Environment:
+    try:
+        return _open(file)
+    except lmdb.Error as fault:
+        raise OSError(str(fault)) from fault
+
+
+def _open(file: Path) -> lmdb.Environment:
+    return lmdb.open(
+        str(file), subdir=False, map_size=SIZE, mode=0o600, sync=False, metasync=False, writemap=True, lock=False
+    )
+
+
+def _number(order_id: int) -> bytes:
+    return order_id.to_bytes(_BYTES)
+
+
+def _is_left(file: Path) -> bool:
+    """Return whether the process of a file has ended."""
+    try:
+        with _locked(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return True
+    except BlockingIOError:
+        return False
+
+
+@contextmanager
+def _locked(file: Path, mode: int) -> Iterator[None]:
+    """Lock a file for the block; raises BlockingIOError if another process has it and the mode does not wait."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, mode)
+        yield
+    finally:
+        os.close(descriptor)
