@@ -27,7 +27,7 @@ _DRAIN_S = 180.0
 _AUDIT_S = 600.0
 # The longest time in which the exchange accepts an order after the last fault [s].
 _RESOLVE_S = 60.0
-# Time for a query to get an answer other than 503; a promised order that is missing keeps giving 503 [s].
+# Time for a query to find an order that is not pending; a promised order that is missing keeps giving 503 [s].
 _QUERY_S = 5.0
 # The longest time in which buy-ins end once there are offers [s].
 _BUY_INS_S = 60.0
@@ -133,9 +133,10 @@ class Judge:
             return {name: channel.queue_declare(name, passive=True).message_count for name in names}
 
     def _resolve(self) -> None:
-        """Resolve orders of unknown outcome: query every second one, and then send all of them again.
+        """Resolve orders of unknown outcome: query every second one, and then send them again.
 
-        Orders that were not accepted are sent again as well: a client order id with a promise must get its order.
+        Those that were queried, and that no loss of RabbitMQ's data can have hit, are left alone, as by a client that
+        gives up: the exchange must keep its promise by itself. Orders that were not accepted are sent again as well.
         """
         named = [sent for sent in self._record if sent.client_order_id is not None and not sent.is_accepted]
         unclear = [sent for sent in named if sent.is_open]
@@ -153,8 +154,14 @@ class Judge:
             "not accepted, but exists",
             [name_of(sent) for sent in (*absent, *denied) if (sent.client_id, sent.client_order_id) in there],
         )
+        abandoned = {id(sent) for sent in unclear[::2] if self._is_after_losses(sent)}
         for sent in (*unclear, *absent):
-            self._resolved.setdefault(id(sent), set()).add(self._place(sent))
+            if id(sent) not in abandoned:
+                self._resolved.setdefault(id(sent), set()).add(self._place(sent))
+
+    def _is_after_losses(self, sent: SentOrder) -> bool:
+        """Return whether RabbitMQ lost no data since an order was first sent."""
+        return min(attempt.sent_s for attempt in sent.attempts) > max(self._data_lost_s, default=float("-inf"))
 
     def _place(self, sent: SentOrder) -> int:
         """Send an order again until it is accepted; return its order id."""
@@ -290,10 +297,10 @@ def decided_id(url: str, key: str, client_order_id: str) -> int | None:
         if answer.status_code == 404:
             return None  # no order was ever promised this id
         content = answer.json()
-        if answer.ok:
-            return None if content["status"] == "pending" else int(content["order_id"])
+        if answer.ok and content["status"] != "pending":
+            return int(content["order_id"])
         if time.monotonic() > deadline_s:
-            if content["code"] == "unknown_outcome":
-                return None  # the id is promised, and its order was never queued
+            if answer.ok or content["code"] == "unknown_outcome":
+                return None  # the id is promised, and RabbitMQ may have lost its order
             raise TimeoutError(f"the query for {client_order_id} is answered {answer.status_code} {answer.text[:200]}")
         time.sleep(0.5)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.side_by_side import free_port
 from tests.support.web import ROOT
 
 
@@ -38,7 +39,7 @@ def test_a_port_in_use() -> None:
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    ended = _start("api", API_PORT="0", RUN_DIRECTORY=str(tmp_path / "file"))
+    ended = _start("api", API_PORT=str(free_port()), RUN_DIRECTORY=str(tmp_path / "file"))
     assert ended.returncode == 1
     assert ended.stderr == (
         f"the api cannot write to {tmp_path / 'file'} (Not a directory): "

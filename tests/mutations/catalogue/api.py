@@ -30,6 +30,14 @@ API = (
         "local tokens = math.floor(ARGV[2] / each)\n",
     ),
     single(
+        "promises_die_with_their_process",
+        "An order that a killed api process had promised is placed by the next one.",
+        "tests/api/orders/intake/test_unfinished.py::test_an_api_that_is_killed_between_promise_and_queue",
+        "api/orders/intake/gateway.py",
+        "        with self._unfinished.under_way([promise.order for _, promise in promises]):\n",
+        "        with self._unfinished.under_way([]):\n",
+    ),
+    single(
         "revoked_key_accepted",
         "A revoked key is refused.",
         "tests/db/clearing_data/clients/test_keys.py::test_a_client_may_have_several_keys_until_they_are_revoked",
