@@ -17,6 +17,7 @@ from api.app import FAST_LANE, KEYS, TRAFFIC, create_app
 from api.http.api_server import ApiServer
 from api.http.process import listen, refused, serve
 from api.http.stream_places import StreamPlaces
+from api.orders.intake.unfinished import UnusableFolder
 from api.request.addresses import Proxies
 from api.request.strangers import Strangers
 from celery_app import logs
@@ -36,9 +37,9 @@ def main() -> int:
         )
     try:
         app = create_app(s)
-    except OSError as fault:
+    except UnusableFolder as reason:
         return refused(
-            f"the api cannot write to {s.run_directory} ({fault.strerror or fault}): "
+            f"the api cannot write to {s.run_directory} ({reason}): "
             "make room there, or set RUN_DIRECTORY to a folder of this user, and start again"
         )
     proxies = Proxies(s.trusted_proxies)

@@ -83,7 +83,7 @@ class _OrderId(IntegerConverter):
 def create_app(settings: Settings) -> Flask:
     """Return the application. Starts greenlets that use Postgres and RabbitMQ for as long as the process lives.
 
-    raises  OSError  the run directory cannot be used
+    raises  UnusableFolder  the run directory cannot be written
     """
     clearing_data, market_data_base = (
         ApiDatabase(url.get_secret_value()) for url in (settings.clearing_data_url, settings.market_data_url)

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import requests
 from kombu import Connection
@@ -145,9 +145,9 @@ class Judge:
         denied = []
         for sent in unclear[::2]:
             order_id = decided_id(self._arena.own.url, self._keys[sent.client_id], str(sent.client_order_id))
-            if order_id is None:
+            if order_id == "absent":
                 denied.append(sent)
-            else:
+            elif order_id != "undecided":
                 self._resolved[id(sent)] = {order_id}
         there = {(row.client_id, row.client_order_id) for row in read_orders(self._clearing_data).values()}
         self.verdict.find(
@@ -285,8 +285,10 @@ class Judge:
             self.verdict.find("dead letter", found)
 
 
-def decided_id(url: str, key: str, client_order_id: str) -> int | None:
-    """Return the order id of a decided order; None: the exchange has not decided it, although the queues are empty.
+def decided_id(url: str, key: str, client_order_id: str) -> int | Literal["absent", "undecided"]:
+    """Return the order id of a decided order.
+
+    absent: no order was ever promised this id. undecided: RabbitMQ may have lost its order, since the queues are empty.
 
     raises  TimeoutError  the exchange gives no valid answer
     """
@@ -295,12 +297,12 @@ def decided_id(url: str, key: str, client_order_id: str) -> int | None:
     while True:
         answer = requests.get(f"{url}/orders/by-client-id/{client_order_id}", headers=head, timeout=15)
         if answer.status_code == 404:
-            return None  # no order was ever promised this id
+            return "absent"
         content = answer.json()
         if answer.ok and content["status"] != "pending":
             return int(content["order_id"])
         if time.monotonic() > deadline_s:
             if answer.ok or content["code"] == "unknown_outcome":
-                return None  # the id is promised, and RabbitMQ may have lost its order
+                return "undecided"
             raise TimeoutError(f"the query for {client_order_id} is answered {answer.status_code} {answer.text[:200]}")
         time.sleep(0.5)

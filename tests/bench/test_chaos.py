@@ -236,14 +236,14 @@ FILLED = (200, {"status": "filled", "order_id": 7})
     ("answers", "expected"),
     [
         ((FILLED,), 7),
-        (((404, {"code": "order_not_found"}),), None),
-        (((200, {"status": "pending", "order_id": 7}),), None),
-        ((UNKNOWN,), None),  # promised, and never queued
+        (((404, {"code": "order_not_found"}),), "absent"),
+        (((200, {"status": "pending", "order_id": 7}),), "undecided"),
+        ((UNKNOWN,), "undecided"),
         ((UNAVAILABLE, UNKNOWN, FILLED), 7),
     ],
 )
 def test_an_unknown_outcome_is_resolved_by_a_query(
-    answers: tuple[tuple[int, dict[str, object]], ...], expected: int | None, monkeypatch: pytest.MonkeyPatch
+    answers: tuple[tuple[int, dict[str, object]], ...], expected: int | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verdict, "_QUERY_S", 1.5)
     monkeypatch.setattr(OrderQuery, "answers", answers, raising=False)

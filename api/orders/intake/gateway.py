@@ -180,10 +180,12 @@ class OrderGateway:
                 for one in submissions
                 if isinstance(one.message, OrderRequest) and one.message.client_order_id is not None and not one.problem
             ]
-            self._promises.withdraw([order for one, order in orders if not one.duplicate])
-            if repeated := [order for one, order in orders if one.duplicate and not one.decided]:
+            repeated = [order for one, order in orders if one.duplicate and not one.decided]
+            if repeated:
                 # RabbitMQ may have the order from an earlier request.
                 self._pending.remember_uncertain(repeated)
+            self._promises.withdraw([order for one, order in orders if not one.duplicate])
+            if repeated:
                 raise UnknownOutcome from None
             raise
         self._pending.remember(messages)

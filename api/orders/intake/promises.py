@@ -17,6 +17,7 @@ from itertools import islice
 import gevent
 import msgspec
 import structlog
+from msgspec.structs import replace
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -145,6 +146,25 @@ class Promises:
                 decided = admission.known_orders(tx, list(repeated.values()))
                 for one in promises:
                     one.decided = one.repeated and one.order_id in decided
+
+
+def still_promised(clearing_data: Database, left: Sequence[OrderRequest]) -> list[OrderRequest]:
+    """Return the promised ones among orders of a process that has ended.
+
+    left  at least one. The client order id of a copy stands for the first order: it is returned with that order's id,
+        which cannot be given back any more.
+
+    raises  Problem  503
+    """
+    by_name = {(order.client_id, str(order.client_order_id)): order for order in left}
+    with writing(clearing_data) as tx:
+        while True:
+            promises = orders.awaited_promises(tx, [(*name, order.order_id) for name, order in by_name.items()])
+            found = {name: one for name, one in promises.items() if one.digest == digest_of(by_name[name])}
+            copies = {name: one.order_id for name, one in found.items() if one.order_id != by_name[name].order_id}
+            # A promise may be given back between these statements.
+            if not copies or orders.share(tx, copies) == len(copies):
+                return [replace(by_name[name], order_id=one.order_id) for name, one in found.items()]
 
 
 def _not_accepted() -> Problem:

@@ -15,11 +15,11 @@ from itertools import islice
 import gevent
 import structlog
 
+from api.orders.intake.promises import still_promised
 from api.orders.intake.unfinished import Unfinished
 from api.request.databases import reading
 from api.wire.problems import Problem
 from celery_app.clock import now_us
-from db.clearing_data.log.orders import promised_ids
 from db.clearing_data.log.undecided import undecided
 from db.connect import Database
 from tasks.messages import OrderRequest, Request
@@ -87,11 +87,11 @@ class UncertainOrders:
     def take_over(self) -> None:
         """Take the orders that other processes promised, and drop those that they did not. Raises Problem (503)."""
         while left := list(islice(self._left.values(), MOST_AT_ONCE)):
-            with reading(self._clearing_data) as tx:
-                promised = promised_ids(tx, [(one.client_id, str(one.client_order_id)) for one in left])
-            self._promised |= {one.order_id: one for one in left if one.order_id in promised}
-            _drop(self._left, [one.order_id for one in left])
-            self._unfinished.forget_uncertain(one.order_id for one in left if one.order_id not in promised)
+            promised = still_promised(self._clearing_data, left)
+            self.remember(promised)
+            _drop(self._left, [order.order_id for order in left])
+            kept = {order.order_id for order in promised}
+            self._unfinished.forget_uncertain(order.order_id for order in left if order.order_id not in kept)
 
     def send_again(self, send: Send) -> None:
         """Drop the promised orders that order entry has decided, and send the others.

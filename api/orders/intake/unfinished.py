@@ -6,8 +6,8 @@ order stands from before its promise until RabbitMQ has it, and a process that s
 have ended.
 
 The files are databases of LMDB, which writes to memory that the kernel keeps when the process dies. Nothing waits for
-the disk, so an order costs microseconds. A host that loses its power loses what they hold: files from before the host
-started are deleted unread.
+the disk, so an order costs microseconds. A restart of the host may lose what was written last, and LMDB's files then
+mean nothing: those from before it are deleted unread.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ SIZE = 64 * 2**20
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _BYTES = 8  # of a number in a key
+# Part of the name of a file for each attempt to read it, and the most attempts.
+_AGAIN = ".again"
+_MOST_ATTEMPTS = 3
 
 # The first byte of a key, and what the rest and the value are:
 _UNDER_WAY = b"1"  # the first of some orders; the orders
@@ -54,6 +57,10 @@ class GivenUp(NamedTuple):
     order_id: int
 
 
+class UnusableFolder(Exception):
+    """The files cannot be written; the text is the reason."""
+
+
 class Unfinished:
     """The promises of this process that are neither kept nor given back.
 
@@ -61,27 +68,36 @@ class Unfinished:
     orders, given_up  what processes that have ended left: orders that may have been promised and may have been queued,
         and promises that must be given back
 
-    raises  OSError  the folder cannot be used
+    raises  UnusableFolder
     """
 
     def __init__(self, folder: Path) -> None:
         self.orders: list[OrderRequest] = []
         self.given_up: list[GivenUp] = []
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with _locked(folder / "lock", fcntl.LOCK_EX):
+                self._take_over(folder)
+        except (OSError, lmdb.Error) as fault:
+            raise UnusableFolder(getattr(fault, "strerror", None) or str(fault)) from fault
+
+    def _take_over(self, folder: Path) -> None:
         boot = _BOOT.read_text().strip()
-        with _locked(folder / "lock", fcntl.LOCK_EX):
-            found = [file for file in sorted(folder.glob("*.lmdb")) if _is_left(file)]
-            own = folder / f"{boot}-{uuid4().hex}.lmdb"
-            self._database = _created(own)
-            os.posix_fallocate(descriptor := os.open(own, os.O_RDWR), 0, SIZE)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # until the process ends
-            for file in found:
-                if file.name.startswith(boot):
-                    self._read(file)
-            self.note_uncertain(self.orders)
-            self.note_given_up(self.given_up)
-            for file in found:
+        read = []
+        for file in sorted(folder.glob("*.lmdb*")):
+            if not _is_left(file):
+                continue
+            if file.name.startswith(boot):
+                read += self._read(file)
+            else:
+                log.warning("unfinished_promises_of_an_earlier_boot", file=file.name)
                 file.unlink()
+        if not self.orders and not self.given_up:
+            _delete(read)  # first, so that a disk without room for two files has room for one
+        self._database = _created(folder / f"{boot}-{uuid4().hex}.lmdb")
+        self.note_uncertain(self.orders)
+        self.note_given_up(self.given_up)
+        _delete(read)
 
     @contextmanager
     def under_way(self, orders: Sequence[OrderRequest]) -> Iterator[None]:
@@ -101,9 +117,11 @@ class Unfinished:
             raise Problem(503, "not_accepted", "nothing was queued; try again", retry=True) from None
         try:
             yield
-        finally:
-            with self._database.begin(write=True) as tx:
-                tx.delete(key)
+        except Problem:
+            self._delete([key])
+            raise
+        # After any other exception nobody knows what became of them; the next process finds out.
+        self._delete([key])
 
     def note_uncertain(self, orders: Iterable[OrderRequest]) -> None:
         """Hold promised orders that RabbitMQ may have."""
@@ -111,17 +129,15 @@ class Unfinished:
 
     def forget_uncertain(self, order_ids: Iterable[int]) -> None:
         """Let go of orders of which the outcome is known now."""
-        self._forget(_UNCERTAIN, order_ids)
+        self._delete(_UNCERTAIN + _number(order_id) for order_id in order_ids)
 
     def note_given_up(self, promises: Iterable[GivenUp]) -> None:
         """Hold promises until they are given back."""
-        self._note(
-            (_GIVEN_UP + _number(one.order_id), encode((one.client_id, one.client_order_id))) for one in promises
-        )
+        self._note((_GIVEN_UP + _number(one.order_id), encode(one[:2])) for one in promises)
 
     def forget_given_up(self, promises: Iterable[GivenUp]) -> None:
         """Let go of promises that are given back."""
-        self._forget(_GIVEN_UP, [one.order_id for one in promises])
+        self._delete(_GIVEN_UP + _number(one.order_id) for one in promises)
 
     def _note(self, records: Iterable[tuple[bytes, bytes]]) -> None:
         try:
@@ -132,43 +148,83 @@ class Unfinished:
             # This process knows them nevertheless; only if it is killed, the next one does not.
             log.error("unfinished_promises_full")
 
-    def _forget(self, kind: bytes, order_ids: Iterable[int]) -> None:
-        with self._database.begin(write=True) as tx:
-            for order_id in order_ids:
-                tx.delete(kind + _number(order_id))
+    def _delete(self, keys: Iterable[bytes]) -> None:
+        try:
+            with self._database.begin(write=True) as tx:
+                for key in keys:
+                    tx.delete(key)
+        except lmdb.MapFullError:
+            # A deletion needs room, too. The next process finds out that nothing is left to do for these records.
+            log.error("unfinished_promises_full")
 
-    def _read(self, file: Path) -> None:
-        """Read what a process left."""
-        orders: dict[int, OrderRequest] = {}
+    def _read(self, file: Path) -> list[Path]:
+        """Read what a process left; return the file, if it may be deleted afterwards.
+
+        LMDB may abort the process over a damaged file, so a file bears the number of attempts in its name.
+        """
+        if file.name.count(_AGAIN) >= _MOST_ATTEMPTS:
+            _set_aside(file, "the api ended each time it read it")
+            return []
+        file = file.rename(file.with_name(file.name + _AGAIN))
+        under_way: dict[int, OrderRequest] = {}
+        uncertain: dict[int, OrderRequest] = {}
         given_up = []
+        unreadable = 0
         try:
             with _open(file) as database, database.begin() as tx:
                 for key, value in tx.cursor():
-                    if key.startswith(_GIVEN_UP):
-                        given_up.append(GivenUp(*_decode_name(value), int.from_bytes(key[1:])))
-                    else:
-                        orders |= {one.order_id: one for one in _decode_orders(value)}
-        except (lmdb.Error, msgspec.DecodeError) as fault:
-            log.error("unfinished_promises_unreadable", file=file.name, fault=str(fault))
+                    try:
+                        if key.startswith(_GIVEN_UP):
+                            given_up.append(GivenUp(*_decode_name(value), int.from_bytes(key[1:])))
+                        else:
+                            into = uncertain if key.startswith(_UNCERTAIN) else under_way
+                            into |= {one.order_id: one for one in _decode_orders(value)}
+                    except msgspec.DecodeError:
+                        unreadable += 1
+        except lmdb.Error as fault:
+            _set_aside(file, str(fault))
+            return []
+        # An uncertain order stays, because another request relies on its promise, which is not given back then.
         for promise in given_up:
-            orders.pop(promise.order_id, None)
+            under_way.pop(promise.order_id, None)
+        orders = under_way | uncertain
         if orders or given_up:
             log.info("unfinished_promises_taken_over", orders=len(orders), given_up=len(given_up))
         self.orders += orders.values()
         self.given_up += given_up
+        if unreadable:
+            _set_aside(file, f"{unreadable} records are not orders")
+            return []
+        return [file]
 
 
 def _created(file: Path) -> lmdb.Environment:
+    """Create the file of this process; it belongs to it until it ends."""
     try:
-        return _open(file)
-    except lmdb.Error as fault:
-        raise OSError(str(fault)) from fault
+        database = _open(file)
+        descriptor = os.open(file, os.O_RDWR)
+        os.posix_fallocate(descriptor, 0, SIZE)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # and never closed
+    except (OSError, lmdb.Error):
+        file.unlink(missing_ok=True)
+        raise
+    return database
 
 
 def _open(file: Path) -> lmdb.Environment:
     return lmdb.open(
         str(file), subdir=False, map_size=SIZE, mode=0o600, sync=False, metasync=False, writemap=True, lock=False
     )
+
+
+def _delete(files: Iterable[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def _set_aside(file: Path, why: str) -> None:
+    log.error("unfinished_promises_set_aside", file=file.name, why=why)
+    file.rename(file.with_name(f"damaged-{file.name.replace('.lmdb', '')}"))
 
 
 def _number(order_id: int) -> bytes:

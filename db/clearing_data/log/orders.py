@@ -107,6 +107,12 @@ _AWAIT = text(
     "SELECT *, CAST('' AS bytea) FROM unnest(CAST(:clients AS text[]), CAST(:names AS text[]), "
     "CAST(:ids AS bigint[])) ON CONFLICT DO NOTHING"
 )
+# Those that the statement above has inserted.
+_FORGET_AWAITED = text(
+    "DELETE FROM client_order_ids USING unnest(CAST(:clients AS text[]), CAST(:names AS text[])) "
+    "AS named (client_id, client_order_id) WHERE client_order_ids.digest = '' "
+    "AND (client_order_ids.client_id, client_order_ids.client_order_id) = (named.client_id, named.client_order_id)"
+)
 
 
 def withdraw(tx: Connection, promises: Iterable[tuple[str, str, int]]) -> None:
@@ -120,10 +126,19 @@ def withdraw(tx: Connection, promises: Iterable[tuple[str, str, int]]) -> None:
     tx.execute(_WITHDRAW, columns)
 
 
-def promised_ids(tx: Connection, names: Sequence[tuple[str, str]]) -> set[int]:
-    """Return the order ids for which these (client, client order id) stand, at least one."""
-    clients, client_order_ids = zip(*names, strict=True)
-    return {row.order_id for row in tx.execute(_PROMISED, {"clients": list(clients), "names": list(client_order_ids)})}
+def awaited_promises(tx: Connection, wanted: Iterable[tuple[str, str, int]]) -> dict[tuple[str, str], Promise]:
+    """Return the promises of client order ids, after waiting for transactions that promise them and may yet commit.
+
+    wanted   at least one (client_id, client_order_id, an order id that no other request has)
+    returns  by client and client order id; those that are not promised are left out
+    """
+    clients, names, order_ids = zip(*sorted(wanted), strict=True)
+    columns = {"clients": list(clients), "names": list(names), "ids": list(order_ids)}
+    tx.execute(_AWAIT, columns)
+    rows = tx.execute(_PROMISED, {"clients": list(clients), "names": list(names)})
+    found = {(row.client_id, row.client_order_id): Promise(row.order_id, bytes(row.digest)) for row in rows}
+    tx.execute(_FORGET_AWAITED, columns)
+    return {name: promise for name, promise in found.items() if promise.digest}
 
 
 def _columns_of(promises: Mapping[tuple[str, str], int]) -> dict[str, list[str] | list[int]]:
