@@ -69,7 +69,7 @@ class OrderPromise:
 class Promises:
     """Keeps the promises in Postgres, in groups.
 
-    unfinished  has the promises to give back for the next process
+    unfinished  holds the orders and the promises to give back for the next process
     """
 
     def __init__(self, clearing_data: Database, unfinished: Unfinished) -> None:
@@ -136,6 +136,7 @@ class Promises:
             return orders.promised(tx, client_id, client_order_id) is not None
 
     def _keep(self, waiting: list[Sequence[OrderPromise]]) -> None:
+        self._unfinished.begin([promise.order for promise in group] for group in waiting)
         promises = [promise for group in waiting for promise in group]
         with self._clearing_data.transaction() as tx:
             repeated = _promise(tx, promises)

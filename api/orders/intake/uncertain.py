@@ -76,13 +76,14 @@ class UncertainOrders:
         send  queues orders as one message and takes responsibility for them; raises Problem (503)
         """
         while True:
-            gevent.sleep(SEND_EVERY_S)
             try:
                 self.take_over()
                 self.send_again(send)
                 self.forget_unpromised()
             except Problem as problem:
                 log.warning("uncertain_orders_not_sent", orders=len(self._promised), fault=problem.detail)
+            gevent.sleep(SEND_EVERY_S)
+            self._unfinished.forget_done()
 
     def take_over(self) -> None:
         """Take the orders that other processes promised, and drop those that they did not. Raises Problem (503)."""

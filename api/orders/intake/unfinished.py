@@ -74,6 +74,7 @@ class Unfinished:
     def __init__(self, folder: Path) -> None:
         self.orders: list[OrderRequest] = []
         self.given_up: list[GivenUp] = []
+        self._done: list[bytes] = []  # keys of orders that RabbitMQ has; they are deleted with the next write
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with _locked(folder / "lock", fcntl.LOCK_EX):
@@ -99,29 +100,42 @@ class Unfinished:
         self.note_given_up(self.given_up)
         _delete(read)
 
-    @contextmanager
-    def under_way(self, orders: Sequence[OrderRequest]) -> Iterator[None]:
-        """Hold orders from before their promise until their outcome is known.
+    def begin(self, requests: Iterable[Sequence[OrderRequest]]) -> None:
+        """Hold the orders of some requests, at least one in each, before they are promised.
 
         raises  Problem  503 not_accepted: there is no room, so they must not be promised
         """
+        try:
+            with self._database.begin(write=True) as tx:
+                while self._done:
+                    tx.delete(self._done.pop())
+                for orders in requests:
+                    tx.put(_UNDER_WAY + _number(orders[0].order_id), encode(orders))
+        except lmdb.MapFullError:
+            log.error("unfinished_promises_full")
+            raise Problem(503, "not_accepted", "nothing was queued; try again", retry=True) from None
+
+    @contextmanager
+    def under_way(self, orders: Sequence[OrderRequest]) -> Iterator[None]:
+        """Let go of the orders of a request, if any, when the block ends and their outcome is known."""
         if not orders:
             yield
             return
         key = _UNDER_WAY + _number(orders[0].order_id)
         try:
-            with self._database.begin(write=True) as tx:
-                tx.put(key, encode(orders))
-        except lmdb.MapFullError:
-            log.error("unfinished_promises_full")
-            raise Problem(503, "not_accepted", "nothing was queued; try again", retry=True) from None
-        try:
             yield
         except Problem:
             self._delete([key])
             raise
-        # After any other exception nobody knows what became of them; the next process finds out.
-        self._delete([key])
+        # RabbitMQ has them, so there is time: the next process would send them once more, and order entry drop them.
+        # After any other exception nobody knows what became of them, and the next process finds out.
+        self._done.append(key)
+
+    def forget_done(self) -> None:
+        """Let go of orders that are done, while no other requests arrive."""
+        done, self._done = self._done, []
+        if done:
+            self._delete(done)
 
     def note_uncertain(self, orders: Iterable[OrderRequest]) -> None:
         """Hold promised orders that RabbitMQ may have."""

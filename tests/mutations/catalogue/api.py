@@ -33,9 +33,9 @@ API = (
         "promises_die_with_their_process",
         "An order that a killed api process had promised is placed by the next one.",
         "tests/api/orders/intake/test_unfinished.py::test_an_api_that_is_killed_between_promise_and_queue",
-        "api/orders/intake/gateway.py",
-        "        with self._unfinished.under_way([promise.order for _, promise in promises]):\n",
-        "        with self._unfinished.under_way([]):\n",
+        "api/orders/intake/promises.py",
+        "        self._unfinished.begin([promise.order for promise in group] for group in waiting)\n",
+        "",
     ),
     single(
         "revoked_key_accepted",

@@ -49,13 +49,19 @@ own = Unfinished(Path(sys.argv[1]))
 
 # A process that is killed with orders in each state: 3 and 4 are under way, and the promise of 4 must be given back.
 _KILLED = """
-with own.under_way([order(1), order(2)]):
+own.begin([[order(1), order(2)], [order(5)], [order(6)]])
+for done in ([order(1), order(2)], [order(5)]):
+    with own.under_way(done):
+        pass
+own.forget_done()
+with own.under_way([order(6)]):
     pass
 own.note_uncertain([order(n) for n in (7, 8, 9)])
 own.forget_uncertain([7])
 promises = [GivenUp("SINGLE", f"mine-{n}", n) for n in (9, 10, 11)]
 own.note_given_up(promises)
 own.forget_given_up(promises[2:])
+own.begin([[order(3), order(4)]])
 with own.under_way([order(3), order(4)]):
     own.note_given_up([GivenUp("SINGLE", "mine-4", 4)])
     os.kill(os.getpid(), 9)
@@ -63,6 +69,7 @@ with own.under_way([order(3), order(4)]):
 
 
 _CUT_OFF = """
+own.begin([[order(1)], [order(2)]])
 with suppress(GreenletExit), own.under_way([order(1)]):
     raise GreenletExit
 with suppress(Problem), own.under_way([order(2)]):
@@ -100,8 +107,8 @@ def test_a_process_takes_over_what_one_that_was_killed_left(left: Path) -> None:
 
 def test_a_process_takes_over_nothing_from_one_that_runs(tmp_path: Path) -> None:
     first = Unfinished(tmp_path)
-    with first.under_way([_order(1)]):
-        second = Unfinished(tmp_path)
+    first.begin([[_order(1)]])
+    second = Unfinished(tmp_path)
     assert second.orders == []
     assert len(_files(tmp_path)) == 2
 
@@ -154,8 +161,8 @@ def test_orders_for_which_there_is_no_room_are_refused(tmp_path: Path, monkeypat
     own = Unfinished(tmp_path)
     for number in range(2_000):
         own.note_uncertain([_order(number)])
-    with pytest.raises(Problem) as refused, own.under_way([_order(number) for number in range(2_000)]):
-        pass
+    with pytest.raises(Problem) as refused:
+        own.begin([[_order(number) for number in range(2_000)]])
     assert (refused.value.status, refused.value.code) == (503, "not_accepted")
     own.forget_uncertain(range(2_000))  # which finds no room for a deletion, and holds nothing up
 
