@@ -128,7 +128,7 @@ class Unfinished:
             self._delete([key])
             raise
         # RabbitMQ has them, so there is time: the next process would send them once more, and order entry drop them.
-        # After any other exception nobody knows what became of them, and the next process finds out.
+        # After any other exception it is unknown what became of them, and the next process finds out.
         self._done.append(key)
 
     def forget_done(self) -> None:

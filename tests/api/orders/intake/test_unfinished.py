@@ -180,7 +180,7 @@ def test_a_file_that_cannot_be_created_leaves_nothing_behind(left: Path, monkeyp
     assert [order.order_id for order in Unfinished(left).orders] == [3, 8, 9]
 
 
-def test_what_nobody_knows_stays_for_the_next_process(tmp_path: Path) -> None:
+def test_what_is_cut_off_stays_for_the_next_process(tmp_path: Path) -> None:
     """As when a request is cut off at the end of its process, or something unexpected happens to it."""
     assert _run(_CUT_OFF, tmp_path) == 0
     assert Unfinished(tmp_path).orders == [_order(1)]
