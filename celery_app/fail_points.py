@@ -1,4 +1,4 @@
-"""Named points of a stage's work at which a test can kill the worker, as a power cut would.
+"""Named points of the work of a stage or the api at which a test can kill the process, as a power cut would.
 
 With FAIL_POINT=matching.published a worker kills itself when it reaches that point, and with
 FAIL_POINT=matching.published:3 when it reaches it for the third time. A point that is not armed costs a comparison.
