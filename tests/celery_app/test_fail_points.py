@@ -56,7 +56,8 @@ def test_a_process_dies_at_the_armed_point(fail_point: str, status: int, steps: 
 
 
 def test_the_code_reaches_every_point() -> None:
-    code = "".join(file.read_text() for folder in ("celery_app", "tasks") for file in (ROOT / folder).rglob("*.py"))
+    folders = [ROOT / name for name in ("api", "celery_app", "tasks")]
+    code = "".join(file.read_text() for folder in folders for file in folder.rglob("*.py"))
     passed = set(re.findall(r'fail_points\.reach\("([a-z_.]+)"\)', code))
     points_of_every_stage = set(re.findall(r'fail_points\.reach\(f"\{self\._task\.name\}\.([a-z_]+)"\)', code))
     assert passed | {point for point in POINTS if point.partition(".")[2] in points_of_every_stage} == set(POINTS)

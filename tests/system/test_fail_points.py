@@ -40,11 +40,12 @@ MESSAGES = 3
 SIZE = 8
 PATIENCE_S = 60.0
 
-# Other tests cover the fail points of matching and of a move, and compare bytes, and those of a change of phase.
+# Other tests cover the fail points of the api, of matching and of a move, and compare bytes, and those of a change of
+# phase.
 OTHER_POINTS = [
     point
     for point in POINTS
-    if not point.startswith(("matching.", "moving.", "publisher.")) and point not in POINTS_OF_A_PHASE
+    if not point.startswith(("api.", "matching.", "moving.", "publisher.")) and point not in POINTS_OF_A_PHASE
 ]
 
 
