@@ -26,7 +26,7 @@ _IN_A_BATCH: Final = {
 
 # The points by name, and the state of the work at each.
 POINTS: Final = {
-    "api.promised": "the orders of a request are promised, and RabbitMQ has none of them",
+    "api.promised": "the orders of a request are promised, and the request is not queued",
     "scheduler.ringing": "a ring is due, and RabbitMQ has nothing of it",
     "scheduler.rung": "RabbitMQ has the ring, and the scheduler has not noted it",
     **{f"{stage}.{point}": meaning for stage in STAGES for point, meaning in _IN_A_BATCH.items()},

@@ -161,7 +161,8 @@ class Judge:
 
     def _is_after_losses(self, sent: SentOrder) -> bool:
         """Return whether RabbitMQ lost no data since an order was first sent."""
-        return min(attempt.sent_s for attempt in sent.attempts) > max(self._data_lost_s, default=float("-inf"))
+        first_s = min(attempt.sent_s for attempt in sent.attempts)
+        return all(lost_s < first_s for lost_s in self._data_lost_s)
 
     def _place(self, sent: SentOrder) -> int:
         """Send an order again until it is accepted; return its order id."""

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from api.orders.intake.ids import OrderIds
 from api.orders.intake.mass_cancels import MassCancels
@@ -118,7 +117,7 @@ class OrderGateway:
             messages = [one.message for one, _ in valid if one.message and not one.problem and not one.decided]
             if messages:
                 fail_points.reach("api.promised")
-                self._put(messages, [submission for submission, _ in valid])
+                self._put(messages, promises)
         return allowance
 
     def cancel_all(
@@ -162,10 +161,10 @@ class OrderGateway:
                 submission.refuse(problem)
         return valid
 
-    def _put(self, messages: Sequence[Message], submissions: Sequence[Submission]) -> None:
+    def _put(self, messages: Sequence[Message], promises: Sequence[tuple[Submission, OrderPromise]]) -> None:
         """Queue messages, and remember the orders among them.
 
-        submissions  give back the promises that they made if certainly nothing was queued
+        promises  those that were made for the messages are given back if certainly nothing was queued
 
         raises  Problem (503)
         """
@@ -175,16 +174,13 @@ class OrderGateway:
             self._pending.remember_uncertain(messages)
             raise
         except Problem:
-            orders = [
-                (one, one.message)
-                for one in submissions
-                if isinstance(one.message, OrderRequest) and one.message.client_order_id is not None and not one.problem
-            ]
-            repeated = [order for one, order in orders if one.duplicate and not one.decided]
+            # RabbitMQ may have a repeated order from an earlier request.
+            repeated = [promise.first for one, promise in promises if one.duplicate and not one.decided]
             if repeated:
-                # RabbitMQ may have the order from an earlier request.
                 self._pending.remember_uncertain(repeated)
-            self._promises.withdraw([order for one, order in orders if not one.duplicate])
+            self._promises.withdraw(
+                [promise.order for one, promise in promises if not one.duplicate and not one.problem]
+            )
             if repeated:
                 raise UnknownOutcome from None
             raise
@@ -202,7 +198,7 @@ class OrderGateway:
                     Problem(409, "client_order_id_reused", "this client_order_id belongs to an order with other terms")
                 )
             elif promise.repeated:
-                submission.message = replace(promise.order, order_id=promise.order_id)
+                submission.message = promise.first
                 submission.duplicate = True
                 submission.decided = promise.decided
         return sum(not promise.same_terms for _, promise in promises)

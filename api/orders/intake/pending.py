@@ -7,7 +7,7 @@ it, and it continues to read as pending, because it may still arrive.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from itertools import islice
 
 import gevent
@@ -61,7 +61,7 @@ class PendingOrders:
             if isinstance(request, OrderRequest):
                 self._young[request.order_id] = request
 
-    def remember_uncertain(self, requests: Collection[Request]) -> None:
+    def remember_uncertain(self, requests: Iterable[Request]) -> None:
         """Remember the orders among these requests, which RabbitMQ may have."""
         self._uncertain.remember(requests)
 

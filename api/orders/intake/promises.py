@@ -61,6 +61,11 @@ class OrderPromise:
         return self.order.client_id, str(self.order.client_order_id)
 
     @property
+    def first(self) -> OrderRequest:
+        """The order for which the client order id stands."""
+        return replace(self.order, order_id=self.order_id)
+
+    @property
     def repeated(self) -> bool:
         """Whether the client used this client order id before."""
         return self.order_id != self.order.order_id

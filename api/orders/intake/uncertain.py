@@ -52,15 +52,13 @@ class UncertainOrders:
         # From processes that have ended, before or after they promised them.
         self._left = {order.order_id: order for order in unfinished.orders}
 
-    def remember(self, requests: Collection[Request]) -> None:
+    def remember(self, requests: Iterable[Request]) -> None:
         """Remember the orders among these requests."""
-        for request in requests:
-            if isinstance(request, OrderRequest):
-                known = self._unpromised if request.client_order_id is None else self._promised
-                known[request.order_id] = request
-        self._unfinished.note_uncertain(
-            request for request in requests if isinstance(request, OrderRequest) and request.client_order_id is not None
-        )
+        orders = [request for request in requests if isinstance(request, OrderRequest)]
+        promised = {order.order_id: order for order in orders if order.client_order_id is not None}
+        self._promised |= promised
+        self._unpromised |= {order.order_id: order for order in orders if order.client_order_id is None}
+        self._unfinished.note_uncertain(promised.values())
         if len(self._promised) > MOST_REMEMBERED:
             self._unfinished.forget_uncertain(_forget_some(self._promised))
         if len(self._unpromised) > MOST_REMEMBERED:

@@ -94,11 +94,11 @@ class Unfinished:
                 log.warning("unfinished_promises_of_an_earlier_boot", file=file.name)
                 file.unlink()
         if not self.orders and not self.given_up:
-            _delete(read)  # first, so that a disk without room for two files has room for one
+            _unlink(read)  # first, so that a disk without room for two files has room for one
         self._database = _created(folder / f"{boot}-{uuid4().hex}.lmdb")
         self.note_uncertain(self.orders)
         self.note_given_up(self.given_up)
-        _delete(read)
+        _unlink(read)
 
     def begin(self, requests: Iterable[Sequence[OrderRequest]]) -> None:
         """Hold the orders of some requests, at least one in each, before they are promised.
@@ -231,7 +231,7 @@ def _open(file: Path) -> lmdb.Environment:
     )
 
 
-def _delete(files: Iterable[Path]) -> None:
+def _unlink(files: Iterable[Path]) -> None:
     for file in files:
         file.unlink(missing_ok=True)
 
